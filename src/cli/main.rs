@@ -1,0 +1,2 @@
+//! The native command line: run, classify and bench a model file.
+fn main() {}

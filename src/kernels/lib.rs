@@ -1,0 +1,3 @@
+//! Arithmetic kernels on slices: quantised matrix products, attention, norms and activations.
+
+pub mod quant;

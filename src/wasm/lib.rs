@@ -1,0 +1,1 @@
+//! The browser module: converts between JavaScript and the engine, and forwards.

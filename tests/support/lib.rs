@@ -1,0 +1,1 @@
+//! What the tests share: folders, golden files and a maker of tiny synthetic GGUF files.

@@ -1,0 +1,198 @@
+/** The worker protocol: one map from verb to its request, its events and its response. */
+
+/** Where an answer may come from; see the README for what each mode promises. */
+export type Mode =
+  | 'only_on_device'
+  | 'prefer_on_device'
+  | 'cascade'
+  | 'prefer_in_cloud'
+  | 'only_in_cloud';
+
+/** Which WebAssembly module runs: chosen by feature detection. */
+export type ModuleVariant = 'simd' | 'relaxed';
+
+/** A model file: where it is, how long it is and what its SHA-256 is (hex, lower case). */
+export interface ModelFile {
+  readonly id: string;
+  readonly url: string;
+  readonly sha256: string;
+  /** Length in bytes, when known beforehand. */
+  readonly bytes?: number;
+}
+
+/** Progress of `load`; all amounts are bytes. */
+export interface LoadProgress {
+  readonly phase: 'download' | 'verify' | 'load';
+  readonly loaded: number;
+  readonly total: number;
+}
+
+/** Progress of prefill, in tokens. */
+export interface PrefillProgress {
+  readonly type: 'prefill';
+  readonly done: number;
+  readonly total: number;
+}
+
+export interface LoadRequest {
+  readonly model: ModelFile;
+  /** Capacity of the KV cache in tokens. */
+  readonly contextTokens: number;
+  /** Absolute URL of the folder that holds the wasm modules, or of one `.wasm` file. */
+  readonly wasmUrl?: string;
+}
+
+/** What is loaded and how it runs. */
+export interface ModelInfo {
+  readonly id: string;
+  readonly sha256: string;
+  readonly architecture: string;
+  readonly parameters: number;
+  readonly contextTokens: number;
+  readonly backend: 'wasm';
+  readonly variant: ModuleVariant;
+  readonly threads: number;
+  /** WebAssembly memory in use, bytes. */
+  readonly memoryBytes: number;
+  /** False where the file could not be kept on the device and will be fetched again. */
+  readonly cached: boolean;
+  /** Why `cached` is false, for people. */
+  readonly warning?: string;
+  readonly timing: { readonly fetchMs: number; readonly loadMs: number };
+}
+
+/** A label of a classification; the description, when given, is shown to the model. */
+export interface Label {
+  readonly name: string;
+  readonly description?: string;
+}
+
+/** What the cascade allows and demands of this request. */
+export interface Policy {
+  readonly mode: Mode;
+  /** Confidence below this is escalated in mode `cascade`; 0 to 1. */
+  readonly threshold: number;
+}
+
+/** What the policy says about a local answer. */
+export interface Decision {
+  readonly action: 'answer' | 'escalate';
+  readonly reason: 'confident' | 'low_confidence' | 'device_only' | 'device_preferred' | 'cloud_preferred' | 'cloud_only';
+}
+
+export interface Usage {
+  readonly promptTokens: number;
+  /** Prompt tokens that were already in the KV cache. */
+  readonly cachedTokens: number;
+  readonly completionTokens: number;
+}
+
+/** Milliseconds of each part on the device. */
+export interface LocalTiming {
+  readonly prefillMs: number;
+  readonly decodeMs: number;
+  readonly totalMs: number;
+}
+
+export interface ClassifyRequest {
+  readonly text: string;
+  readonly labels: readonly Label[];
+  /** What the texts are, in a few words, shown to the model; default "customer message". */
+  readonly subject?: string;
+  readonly policy: Policy;
+}
+
+export interface LabelProbability {
+  readonly label: string;
+  /** Share of this label among the given labels, 0 to 1; all sum to 1. */
+  readonly probability: number;
+}
+
+export interface LocalClassification {
+  readonly value: string;
+  /** In the order of the request's labels. */
+  readonly probabilities: readonly LabelProbability[];
+  readonly confidence: number;
+  readonly decision: Decision;
+  readonly usage: Usage;
+  readonly timing: LocalTiming;
+}
+
+export interface ChatMessage {
+  readonly role: 'system' | 'user' | 'assistant';
+  readonly content: string;
+}
+
+export interface ChatRequest {
+  readonly messages: readonly ChatMessage[];
+  readonly maxTokens: number;
+  /** 0 is greedy. */
+  readonly temperature: number;
+  readonly topK?: number;
+  readonly topP?: number;
+  readonly minP?: number;
+  readonly repetitionPenalty?: number;
+  readonly seed?: number;
+  readonly stop: readonly string[];
+  /** How many alternatives to report at each token; `undefined` reports no log-probabilities. */
+  readonly topLogprobs?: number;
+  readonly policy: Policy;
+}
+
+/** OpenAI's shape: natural log-probability and the token's raw bytes. */
+export interface TokenLogprob {
+  readonly token: string;
+  readonly logprob: number;
+  readonly bytes: readonly number[];
+  readonly top_logprobs: readonly { readonly token: string; readonly logprob: number; readonly bytes: readonly number[] }[];
+}
+
+/** A piece of streamed text; always whole characters. */
+export interface ChatDelta {
+  readonly type: 'delta';
+  readonly text: string;
+  /** Mean token probability so far (geometric), 0 to 1. */
+  readonly confidence: number;
+  /** Tokens generated so far. */
+  readonly tokens: number;
+  readonly logprobs: readonly TokenLogprob[];
+}
+
+export interface LocalCompletion {
+  readonly text: string;
+  readonly finishReason: 'stop' | 'length';
+  /** Geometric mean of the chosen tokens' probabilities, 0 to 1. */
+  readonly confidence: number;
+  readonly decision: Decision;
+  readonly logprobs: readonly TokenLogprob[];
+  readonly usage: Usage;
+  readonly timing: LocalTiming;
+}
+
+/** Verb -> what is asked, what is told on the way, what is answered. */
+export interface Protocol {
+  load: { request: LoadRequest; event: LoadProgress; response: ModelInfo };
+  classify: { request: ClassifyRequest; event: PrefillProgress; response: LocalClassification };
+  chat: { request: ChatRequest; event: PrefillProgress | ChatDelta; response: LocalCompletion };
+}
+
+export type Verb = keyof Protocol;
+
+/** Errors cross the border as data and are rebuilt as classes on the other side. */
+export interface WireError {
+  readonly code: string;
+  readonly message: string;
+  /** Extra facts of the code, e.g. `missingBytes` of `storage_full`. */
+  readonly details?: Readonly<Record<string, string | number>>;
+}
+
+/** Page to worker. */
+export type ToWorker =
+  | { [V in Verb]: { readonly id: number; readonly verb: V; readonly request: Protocol[V]['request'] } }[Verb]
+  | { readonly id: number; readonly verb: 'abort' };
+
+/** Worker to page. */
+export type FromWorker =
+  | { [V in Verb]: { readonly id: number; readonly verb: V; readonly event: Protocol[V]['event'] } }[Verb]
+  | { [V in Verb]: { readonly id: number; readonly verb: V; readonly response: Protocol[V]['response'] } }[Verb]
+  | { readonly id: number; readonly error: WireError };
