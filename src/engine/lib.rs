@@ -2,5 +2,8 @@
 #![forbid(unsafe_code)]
 
 pub mod error;
+pub mod metadata;
+pub mod model_file;
+mod model_header;
 
 pub use error::{Error, ErrorKind, Result};
