@@ -1,1 +1,3 @@
 //! What the tests share: folders, golden files and a maker of tiny synthetic GGUF files.
+
+pub mod folders;
