@@ -1,3 +1,28 @@
 //! Arithmetic kernels on slices: quantised matrix products, attention, norms and activations.
+//!
+//! Every kernel file holds a fast version, written on four or eight lanes (SSE2, NEON or
+//! `simd128`, with relaxed-SIMD dot products where the module is built for them), and a plain
+//! scalar `reference` that the tests compare it with. Shapes are written row-major,
+//! outermost first: `[tokens, columns]`.
 
+mod arch;
+
+pub mod activation;
+pub mod attention;
+pub mod exp;
+pub mod matmul;
+pub mod matrix;
 pub mod quant;
+pub mod quantise;
+pub mod rms_norm;
+pub mod rope;
+pub mod softmax;
+
+#[cfg(test)]
+mod test_data;
+
+/// Output rows of one weight panel: the lanes of two 4-lane vectors.
+pub const PANEL_ROWS: usize = 8;
+
+/// Activations that share one scale.
+pub const ACTIVATION_BLOCK: usize = 32;

@@ -1,10 +1,51 @@
-//! The tensor types of GGUF files: their block layouts and how each becomes weight panels.
+//! The tensor types of GGUF files: their block layouts and how each is decoded.
+//!
+//! Every quantised format is brought to one form: unsigned codes, and for each group of 16 or 32
+//! a scale and either a fixed offset or a minimum, so that one kernel serves all.
+
+mod float;
+mod q4_0;
+mod q4_1;
+mod q4_k;
+mod q5_0;
+mod q5_1;
+mod q5_k;
+mod q6_k;
+mod q8_0;
+
+pub(crate) use float::decode_float;
+
+/// One block, decoded: weight = scale * (code - offset) + minimum, scale and minimum by group.
+pub(crate) struct Decoded {
+    pub(crate) codes: [u8; 256],
+    pub(crate) scales: [f32; 16],
+    pub(crate) mins: [f32; 16],
+}
+
+impl Decoded {
+    pub(crate) fn new() -> Self {
+        Self { codes: [0; 256], scales: [0.0; 16], mins: [0.0; 16] }
+    }
+}
+
+/// How a quantised format is decoded.
+pub(crate) struct Format {
+    /// Weights that share a scale: 16 or 32.
+    pub(crate) group: usize,
+    /// Subtracted from every code; formats with an offset have no minimum.
+    pub(crate) offset: i32,
+    /// Bits of a code.
+    pub(crate) code_bits: u32,
+    /// Decodes one block of `block_bytes`.
+    pub(crate) decode: fn(block: &[u8], into: &mut Decoded),
+}
 
 /// Storage format of a tensor inside a GGUF file.
 ///
 /// Source of the layouts: the GGUF specification and ggml's block definitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
+#[allow(non_camel_case_types, reason = "the formats' names in the GGUF specification")]
 pub enum TensorType {
     /// IEEE 754 single precision.
     F32,
@@ -73,5 +114,89 @@ impl TensorType {
             TensorType::Q5_K => 176,
             TensorType::Q6_K => 210,
         }
+    }
+}
+
+impl TensorType {
+    /// How to decode this type; none for the float types.
+    pub(crate) fn format(self) -> Option<&'static Format> {
+        Some(match self {
+            TensorType::F32 | TensorType::F16 | TensorType::BF16 => return None,
+            TensorType::Q4_0 => &q4_0::FORMAT,
+            TensorType::Q4_1 => &q4_1::FORMAT,
+            TensorType::Q5_0 => &q5_0::FORMAT,
+            TensorType::Q5_1 => &q5_1::FORMAT,
+            TensorType::Q8_0 => &q8_0::FORMAT,
+            TensorType::Q4_K => &q4_k::FORMAT,
+            TensorType::Q5_K => &q5_k::FORMAT,
+            TensorType::Q6_K => &q6_k::FORMAT,
+        })
+    }
+
+    /// Bytes of `weights` consecutive weights, or nothing where they do not fill whole blocks.
+    pub fn bytes_of(self, weights: usize) -> Option<usize> {
+        let whole = weights.is_multiple_of(self.block_len());
+        whole.then(|| (weights / self.block_len()).checked_mul(self.block_bytes())).flatten()
+    }
+}
+
+/// Decodes `raw`, whole blocks of `tensor_type`, to single precision.
+///
+/// # Panics
+/// When `raw` is not as long as `out` demands.
+pub fn dequantise(tensor_type: TensorType, raw: &[u8], out: &mut [f32]) {
+    assert_eq!(tensor_type.bytes_of(out.len()), Some(raw.len()), "raw bytes do not match");
+    let Some(format) = tensor_type.format() else {
+        decode_float(tensor_type, raw, out);
+        return;
+    };
+    let mut decoded = Decoded::new();
+    let blocks = raw.chunks_exact(tensor_type.block_bytes());
+    for (block, out) in blocks.zip(out.chunks_exact_mut(tensor_type.block_len())) {
+        (format.decode)(block, &mut decoded);
+        for (index, (value, code)) in out.iter_mut().zip(decoded.codes).enumerate() {
+            let group = index / format.group;
+            *value = decoded.scales[group] * (i32::from(code) - format.offset) as f32
+                + decoded.mins[group];
+        }
+    }
+}
+
+/// A little-endian half-precision number.
+fn half(bytes: &[u8]) -> f32 {
+    ::half::f16::from_le_bytes([bytes[0], bytes[1]]).to_f32()
+}
+
+/// 16 bytes to 32 codes: all low nibbles first, then all high ones.
+fn join_nibbles(bytes: &[u8], codes: &mut [u8]) {
+    let (first, second) = codes.split_at_mut(16);
+    for ((byte, low), high) in bytes.iter().zip(first).zip(second) {
+        *low = byte & 0x0f;
+        *high = byte >> 4;
+    }
+}
+
+/// Adds the fifth bit of each of 32 codes.
+fn add_fifth_bits(bits: &[u8], codes: &mut [u8]) {
+    for (index, code) in codes.iter_mut().enumerate() {
+        *code |= ((bits[index / 8] >> (index % 8)) & 1) << 4;
+    }
+}
+
+/// The 8 scales and minima of a Q4_K or Q5_K block: d, d_min (f16), then 12 bytes of 6-bit pairs.
+fn k_scales(block: &[u8], into: &mut Decoded) {
+    let (d, d_min) = (half(&block[0..2]), half(&block[2..4]));
+    let packed = &block[4..16];
+    for group in 0..8 {
+        let (scale, minimum) = if group < 4 {
+            (packed[group] & 63, packed[group + 4] & 63)
+        } else {
+            (
+                (packed[group + 4] & 0x0f) | ((packed[group - 4] >> 6) << 4),
+                (packed[group + 4] >> 4) | ((packed[group] >> 6) << 4),
+            )
+        };
+        into.scales[group] = d * f32::from(scale);
+        into.mins[group] = -d_min * f32::from(minimum);
     }
 }

@@ -1,0 +1,296 @@
+//! Weights repacked for the kernels: panels of 8 rows, interleaved so that lanes are rows.
+//!
+//! A panel holds, for each run of 4 columns, 4 codes of row 0, 4 of row 1, ... 4 of row 7
+//! (32 bytes). Codes of at most 4 bits share bytes: the low nibble is run `2 i`, the high one run
+//! `2 i + 1`. Scales and minima are `[panel, group, 8 rows]`. Float panels are `[column, 8 rows]`.
+//! Missing rows of the last panel are zero.
+
+use crate::quant::{Decoded, Format, TensorType, dequantise};
+use crate::{ACTIVATION_BLOCK, PANEL_ROWS};
+use std::fmt;
+
+/// What the products with a matrix are computed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// Weights as stored, activations as 8-bit codes: the fast path.
+    #[default]
+    Int8,
+    /// Weights decoded to single precision, activations untouched: the exact path.
+    Float32,
+}
+
+/// The bytes do not describe a matrix of the given shape.
+#[derive(Debug)]
+pub struct ShapeError {
+    tensor_type: TensorType,
+    rows: usize,
+    columns: usize,
+    bytes: usize,
+}
+
+impl fmt::Display for ShapeError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { tensor_type, rows, columns, bytes } = self;
+        write!(formatter, "{bytes} bytes of {tensor_type:?} are no {rows} x {columns} matrix")
+    }
+}
+
+impl std::error::Error for ShapeError {}
+
+/// A weight matrix, `[rows, columns]`, ready for products with rows of activations.
+pub struct Matrix {
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) storage: Storage,
+}
+
+pub(crate) enum Storage {
+    /// `[panel, column, 8]`.
+    Float(Vec<f32>),
+    Quantised(Quantised),
+}
+
+pub(crate) struct Quantised {
+    /// Columns that share a scale: 16 or 32.
+    pub(crate) group: usize,
+    /// Subtracted from every code.
+    pub(crate) offset: i32,
+    /// Two codes a byte.
+    pub(crate) nibbles: bool,
+    /// Bits of a code.
+    pub(crate) code_bits: u32,
+    pub(crate) codes: Vec<u8>,
+    /// `[panel, group, 8]`.
+    pub(crate) scales: Vec<f32>,
+    /// As `scales`; empty where the format has an offset instead.
+    pub(crate) mins: Vec<f32>,
+}
+
+impl Matrix {
+    /// Repacks `raw`, `rows * columns` weights of `tensor_type`, row by row.
+    ///
+    /// Row `r` of the result is row `source_row(r)` of the file.
+    ///
+    /// # Errors
+    /// [`ShapeError`] when the bytes do not match the shape.
+    pub fn pack(
+        tensor_type: TensorType,
+        raw: &[u8],
+        [rows, columns]: [usize; 2],
+        precision: Precision,
+        source_row: impl Fn(usize) -> usize,
+    ) -> Result<Self, ShapeError> {
+        let error = || ShapeError { tensor_type, rows, columns, bytes: raw.len() };
+        let row_bytes = tensor_type.bytes_of(columns).filter(|&bytes| bytes > 0).ok_or_else(error)?;
+        if rows.checked_mul(row_bytes) != Some(raw.len()) || rows == 0 {
+            return Err(error());
+        }
+        let row = |index: usize| &raw[source_row(index) * row_bytes..][..row_bytes];
+        let storage = match (tensor_type.format(), precision) {
+            (Some(format), Precision::Int8) if columns % ACTIVATION_BLOCK == 0 => {
+                Storage::Quantised(Quantised::pack(tensor_type, format, rows, columns, row))
+            }
+            _ => Storage::Float(pack_float(tensor_type, rows, columns, row)),
+        };
+        Ok(Self { rows, columns, storage })
+    }
+
+    /// Rows: the width of the product.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Columns: the width of the activations.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Whether products want quantised activations.
+    pub fn is_quantised(&self) -> bool {
+        matches!(self.storage, Storage::Quantised(_))
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        match &self.storage {
+            Storage::Float(values) => values.len() * 4,
+            Storage::Quantised(q) => q.codes.len() + 4 * (q.scales.len() + q.mins.len()),
+        }
+    }
+
+    /// Decodes one row, as an embedding table does.
+    ///
+    /// # Panics
+    /// When `row` is out of range or `out` is not `columns` long.
+    pub fn decode_row(&self, row: usize, out: &mut [f32]) {
+        assert!(row < self.rows, "row {row} of {}", self.rows);
+        assert_eq!(out.len(), self.columns);
+        let (panel, lane) = (row / PANEL_ROWS, row % PANEL_ROWS);
+        match &self.storage {
+            Storage::Float(values) => {
+                let panel = &values[panel * self.columns * PANEL_ROWS..];
+                for (value, lanes) in out.iter_mut().zip(panel.as_chunks::<PANEL_ROWS>().0) {
+                    *value = lanes[lane];
+                }
+            }
+            Storage::Quantised(quantised) => {
+                quantised.decode_row(panel, lane, self.columns, out);
+            }
+        }
+    }
+}
+
+impl Quantised {
+    fn pack<'a>(
+        tensor_type: TensorType,
+        format: &Format,
+        rows: usize,
+        columns: usize,
+        row: impl Fn(usize) -> &'a [u8],
+    ) -> Self {
+        let padded = rows.next_multiple_of(PANEL_ROWS);
+        let nibbles = format.code_bits <= 4;
+        let groups = columns / format.group;
+        let mut packed = Self {
+            group: format.group,
+            offset: format.offset,
+            nibbles,
+            code_bits: format.code_bits,
+            codes: vec![0; padded * columns / if nibbles { 2 } else { 1 }],
+            scales: vec![0.0; padded * groups],
+            mins: vec![0.0; if format.offset == 0 { padded * groups } else { 0 }],
+        };
+        let mut decoded = Decoded::new();
+        let block_len = tensor_type.block_len();
+        for index in 0..rows {
+            let (panel, lane) = (index / PANEL_ROWS, index % PANEL_ROWS);
+            for (block, raw) in row(index).chunks_exact(tensor_type.block_bytes()).enumerate() {
+                (format.decode)(raw, &mut decoded);
+                let first_group = panel * groups + block * (block_len / format.group);
+                for group in 0..block_len / format.group {
+                    let at = (first_group + group) * PANEL_ROWS + lane;
+                    packed.scales[at] = decoded.scales[group];
+                    if format.offset == 0 {
+                        packed.mins[at] = decoded.mins[group];
+                    }
+                }
+                for (quad, codes) in decoded.codes[..block_len].as_chunks::<4>().0.iter().enumerate() {
+                    packed.put_quad(panel * columns / 4 + block * block_len / 4 + quad, lane, codes);
+                }
+            }
+        }
+        packed
+    }
+
+    /// Stores the codes of 4 columns; `quad` counts runs of 4 columns over all panels.
+    fn put_quad(&mut self, quad: usize, lane: usize, codes: &[u8; 4]) {
+        if self.nibbles {
+            let at = quad / 2 * 32 + lane * 4;
+            let shift = quad % 2 * 4;
+            for (byte, code) in self.codes[at..at + 4].iter_mut().zip(codes) {
+                *byte |= code << shift;
+            }
+        } else {
+            let at = quad * 32 + lane * 4;
+            self.codes[at..at + 4].copy_from_slice(codes);
+        }
+    }
+
+    fn decode_row(&self, panel: usize, lane: usize, columns: usize, out: &mut [f32]) {
+        let groups = columns / self.group;
+        for (index, value) in out.iter_mut().enumerate() {
+            let quad = panel * columns / 4 + index / 4;
+            let code = if self.nibbles {
+                let byte = self.codes[quad / 2 * 32 + lane * 4 + index % 4];
+                (byte >> (quad % 2 * 4)) & 0x0f
+            } else {
+                self.codes[quad * 32 + lane * 4 + index % 4]
+            };
+            let at = (panel * groups + index / self.group) * PANEL_ROWS + lane;
+            *value = self.scales[at] * (i32::from(code) - self.offset) as f32
+                + self.mins.get(at).copied().unwrap_or(0.0);
+        }
+    }
+}
+
+fn pack_float<'a>(
+    tensor_type: TensorType,
+    rows: usize,
+    columns: usize,
+    row: impl Fn(usize) -> &'a [u8],
+) -> Vec<f32> {
+    let mut values = vec![0.0; rows.next_multiple_of(PANEL_ROWS) * columns];
+    let mut decoded = vec![0.0; columns];
+    for index in 0..rows {
+        dequantise(tensor_type, row(index), &mut decoded);
+        let panel = &mut values[index / PANEL_ROWS * columns * PANEL_ROWS..];
+        for (lanes, value) in panel.as_chunks_mut::<PANEL_ROWS>().0.iter_mut().zip(&decoded) {
+            lanes[index % PANEL_ROWS] = *value;
+        }
+    }
+    values
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::test_data::random_bytes;
+
+    /// Raw blocks whose half-precision scales are small and finite.
+    pub(crate) fn random_tensor(tensor_type: TensorType, weights: usize) -> Vec<u8> {
+        let mut raw = random_bytes(tensor_type.bytes_of(weights).unwrap(), weights as u64);
+        let scale = half::f16::from_f32(0.03).to_le_bytes();
+        for (index, block) in raw.chunks_exact_mut(tensor_type.block_bytes()).enumerate() {
+            match tensor_type {
+                TensorType::F32 => {
+                    block.copy_from_slice(&((index % 17) as f32 / 8.0 - 1.0).to_le_bytes());
+                }
+                TensorType::F16 | TensorType::BF16 => {
+                    let value = (index % 17) as f32 / 8.0 - 1.0;
+                    let bits = if tensor_type == TensorType::F16 {
+                        half::f16::from_f32(value).to_bits()
+                    } else {
+                        half::bf16::from_f32(value).to_bits()
+                    };
+                    block.copy_from_slice(&bits.to_le_bytes());
+                }
+                TensorType::Q6_K => block[208..210].copy_from_slice(&scale),
+                _ => {
+                    block[0..2].copy_from_slice(&scale);
+                    if tensor_type.format().unwrap().offset == 0 {
+                        block[2..4].copy_from_slice(&scale);
+                    }
+                }
+            }
+        }
+        raw
+    }
+
+    #[test]
+    fn packed_rows_decode_to_what_the_file_says() {
+        for tensor_type in TensorType::ALL {
+            for (rows, columns) in [(8, 256), (11, 512), (1, 256)] {
+                let raw = random_tensor(tensor_type, rows * columns);
+                let mut expected = vec![0.0; rows * columns];
+                dequantise(tensor_type, &raw, &mut expected);
+                for precision in [Precision::Int8, Precision::Float32] {
+                    let matrix =
+                        Matrix::pack(tensor_type, &raw, [rows, columns], precision, |r| r).unwrap();
+                    let mut row = vec![0.0; columns];
+                    for index in 0..rows {
+                        matrix.decode_row(index, &mut row);
+                        assert_eq!(row, expected[index * columns..][..columns], "{tensor_type:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn wrong_shapes_are_refused() {
+        for (bytes, shape) in [(17, [1, 32]), (18, [1, 31]), (18, [2, 32]), (0, [0, 32]), (0, [1, 0])] {
+            let raw = vec![0; bytes];
+            assert!(Matrix::pack(TensorType::Q4_0, &raw, shape, Precision::Int8, |r| r).is_err());
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Rotary position embedding, half-split form: element `i` turns with element `i + dim / 2`.
+//!
+//! Source: Su et al., RoFormer, 2021. Models that pair neighbours instead (llama's GGUF files)
+//! have the rows of their query and key weights reordered at load, so one form serves all.
+
+/// Cosines and sines for every position up to a capacity.
+pub struct RopeTable {
+    half: usize,
+    /// `[positions, half]`.
+    cosines: Vec<f32>,
+    /// `[positions, half]`.
+    sines: Vec<f32>,
+}
+
+impl RopeTable {
+    /// Angles `position * base^(-2 i / dimensions)`, `i < dimensions / 2`; positions are divided
+    /// by `scale` (linear scaling; 1 for none).
+    pub fn new(positions: usize, dimensions: usize, base: f32, scale: f32) -> Self {
+        let half = dimensions / 2;
+        let angles = (0..positions).flat_map(|position| {
+            (0..half).map(move |index| {
+                let exponent = -2.0 * index as f64 / dimensions as f64;
+                position as f64 / f64::from(scale) * f64::from(base).powf(exponent)
+            })
+        });
+        let (cosines, sines) = angles.map(|angle| (angle.cos() as f32, angle.sin() as f32)).unzip();
+        Self { half, cosines, sines }
+    }
+
+    /// Rotates `x`, `[tokens, heads, 2 * half]`, whose first token is at `position`.
+    pub fn apply(&self, x: &mut [f32], heads: usize, position: usize) {
+        let half = self.half;
+        for (token, x) in x.chunks_exact_mut(heads * 2 * half).enumerate() {
+            let angle = (position + token) * half;
+            let (cosines, sines) =
+                (&self.cosines[angle..angle + half], &self.sines[angle..angle + half]);
+            for head in x.chunks_exact_mut(2 * half) {
+                let (first, second) = head.split_at_mut(half);
+                for (((a, b), cosine), sine) in first.iter_mut().zip(second).zip(cosines).zip(sines)
+                {
+                    let (x, y) = (*a, *b);
+                    *a = x * cosine - y * sine;
+                    *b = x * sine + y * cosine;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_data::{assert_close, random};
+
+    fn reference(x: &mut [f32], heads: usize, dimensions: usize, position: usize, base: f32) {
+        for (row, head) in x.chunks_exact_mut(dimensions).enumerate() {
+            let position = (position + row / heads) as f64;
+            for i in 0..dimensions / 2 {
+                let angle = position * f64::from(base).powf(-2.0 * i as f64 / dimensions as f64);
+                let (a, b) = (f64::from(head[i]), f64::from(head[i + dimensions / 2]));
+                head[i] = (a * angle.cos() - b * angle.sin()) as f32;
+                head[i + dimensions / 2] = (a * angle.sin() + b * angle.cos()) as f32;
+            }
+        }
+    }
+
+    #[test]
+    fn agrees_with_the_reference_at_odd_shapes() {
+        for (tokens, heads, dimensions) in [(1, 1, 2), (3, 2, 6), (5, 3, 64)] {
+            let mut x = random(tokens * heads * dimensions, 4);
+            let mut expected = x.clone();
+            reference(&mut expected, heads, dimensions, 9, 10_000.0);
+            RopeTable::new(16, dimensions, 10_000.0, 1.0).apply(&mut x, heads, 9);
+            assert_close(&x, &expected, 1e-5);
+        }
+    }
+}
