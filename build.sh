@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# The one entry to this repository: sets up what is missing, builds, tests and serves.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")"
+# shellcheck source=scripts/common.sh
+source scripts/common.sh
+# shellcheck source=scripts/setup.sh
+source scripts/setup.sh
+# shellcheck source=scripts/wasm.sh
+source scripts/wasm.sh
+# shellcheck source=scripts/test.sh
+source scripts/test.sh
+
+print_verbs() {
+  cat <<'VERBS'
+Usage: ./build.sh VERB [options]
+
+  setup                  install and fetch everything that the other verbs need
+  build                  build the WebAssembly modules, the SDK and the demo
+  test [PART...]         set up and run every test, or only the named parts:
+                         lint unit golden hostile browser
+  lint                   the same as "test lint": formatting, clippy, licences, shell, TypeScript
+  bench [options]        time the native engine on the default model (options go to the program)
+  demo [--port N]        set up, build and serve the demo on http://127.0.0.1:8080
+  clean                  remove what was built here; the caches in ~/.cache/frontdesk stay
+  help                   print this
+
+Every verb can be repeated; what is done already is skipped.
+
+Environment:
+  FRONTDESK_CACHE        tools and models (default ~/.cache/frontdesk)
+  FRONTDESK_CHROMIUM     the Chromium that the browser tests start (default /usr/bin/chromium)
+  FRONTDESK_GOLDEN       golden values (default ../shared/golden); absent: those tests skip
+  FRONTDESK_DATA         data sets (default ../shared/data); absent: those tests skip
+  FRONTDESK_WASM_STD     "target" or "source": where the wasm32 standard library comes from
+VERBS
+}
+
+verb_setup() {
+  setup_rust
+  setup_wasm_std
+  setup_wasm_bindgen
+  setup_node_packages
+  setup_chromium
+  setup_models smollm2-135m-instruct gemma3-270m
+}
+
+verb_build() {
+  build_wasm
+  build_www
+}
+
+verb_bench() {
+  setup_rust
+  setup_models smollm2-135m-instruct
+  cargo run --release --quiet -p frontdesk-cli -- bench \
+    --model "$FRONTDESK_CACHE/models/smollm2-135m-instruct.gguf" "$@"
+}
+
+verb_demo() {
+  local port=8080
+  while [ $# -gt 0 ]; do
+    case "$1" in
+      --port) port=${2:-} && shift $(($# > 1 ? 2 : 1)) ;;
+      --port=*) port=${1#--port=} && shift ;;
+      *) usage_error "demo does not know \"$1\"; it takes --port N" ;;
+    esac
+  done
+  case "$port" in
+    '' | *[!0-9]*) usage_error "--port wants a number" ;;
+  esac
+  setup_models smollm2-135m-instruct
+  verb_build
+  say "Serving http://127.0.0.1:$port (Ctrl-C ends it)"
+  exec node www/demo/server.mjs --port "$port"
+}
+
+verb_clean() {
+  rm -rf target www/sdk/dist www/sdk/wasm www/demo/dist www/node_modules
+}
+
+main() {
+  local verb=${1:-help}
+  [ $# -eq 0 ] || shift
+  case " $* " in
+    *" --help "* | *" -h "*) verb=help ;;
+  esac
+  case "$verb" in
+    help | --help | -h) print_verbs && return ;;
+  esac
+  make_cache
+  case "$verb" in
+    setup | build | clean)
+      [ $# -eq 0 ] || usage_error "$verb takes no options, but was given \"$*\""
+      "verb_$verb"
+      ;;
+    bench | demo) "verb_$verb" "$@" ;;
+    test) verb_test "$@" ;;
+    lint) verb_test lint ;;
+    *) usage_error "there is no verb \"$verb\"" ;;
+  esac
+}
+
+main "$@"

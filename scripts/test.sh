@@ -1,0 +1,123 @@
+#!/usr/bin/env bash
+# The test verb of build.sh: its parts, one run after the other, with a summary at the end.
+
+TEST_PARTS=(lint unit golden hostile browser)
+
+# Formatting, lints of every language, licences of every dependency.
+test_lint() {
+  setup_rust
+  setup_rust_lints
+  setup_wasm_std
+  setup_node_packages
+  heading "cargo fmt"
+  cargo fmt --all --check
+  heading "clippy"
+  cargo clippy --workspace --all-targets --quiet -- -D warnings
+  if [ "$(wasm_std)" = target ]; then
+    heading "clippy for wasm32"
+    cargo_wasm relaxed clippy --quiet -p frontdesk-kernels -p frontdesk-wasm -- -D warnings
+  else
+    # Clippy is tied to rustup's compiler, which has no wasm32 library to check against.
+    skip "clippy for wasm32" "the wasm32 target is not installed through rustup"
+  fi
+  heading "licences"
+  cargo metadata --format-version 1 --locked | python3 scripts/check_licences.py deny.toml
+  if has shellcheck; then
+    heading "shellcheck"
+    shellcheck -x build.sh scripts/*.sh .ci/run
+  else
+    skip "shellcheck" "it is not installed"
+  fi
+  heading "npm run lint, typecheck"
+  (cd www && npm run --silent lint && npm run --silent typecheck)
+}
+
+# Tests beside the code, in every language; kernels also on WebAssembly, where their fast versions differ.
+test_unit() {
+  setup_rust
+  setup_python
+  setup_wasm_std
+  setup_wasm_bindgen
+  setup_node_packages
+  heading "Rust"
+  cargo test --quiet --workspace --exclude frontdesk-wasm --exclude frontdesk-tests
+  cargo test --quiet -p frontdesk-tests --lib --test layering --test tidy
+  local variant
+  for variant in $WASM_VARIANTS; do
+    heading "kernels on WebAssembly, $variant"
+    # Node 20 knows relaxed SIMD only behind a flag.
+    NODE_ARGS=--experimental-wasm-relaxed-simd \
+      cargo_wasm "$variant" test --quiet -p frontdesk-kernels --lib
+  done
+  heading "Python"
+  python3 -m unittest discover -s models
+  python3 -m unittest discover -s scripts
+  heading "TypeScript"
+  (cd www && npm test --silent)
+}
+
+# The engine against golden values, with the real models.
+test_golden() {
+  setup_rust
+  setup_models smollm2-135m-instruct gemma3-270m
+  cargo test --quiet -p frontdesk-tests --test tokenizer --test golden --test parity -- --nocapture
+}
+
+# Files that lie.
+test_hostile() {
+  setup_rust
+  cargo test --quiet -p frontdesk-tests --test hostile
+}
+
+# The built page in a real Chromium with the real model.
+test_browser() {
+  setup_chromium
+  setup_models smollm2-135m-instruct
+  build_wasm
+  build_www
+  (cd www && npm run --silent test:browser)
+}
+
+heading() { printf '\n-- %s\n' "$*" >&2; }
+
+skip() { printf '\n-- %s: skipped, %s\n' "$1" "$2" >&2; }
+
+# verb_test [PART...]: runs all parts or the named ones; one that fails does not hide the others.
+verb_test() {
+  local part
+  for part in "$@"; do
+    case " ${TEST_PARTS[*]} " in
+      *" $part "*) ;;
+      *) usage_error "test has no part \"$part\"; it has: ${TEST_PARTS[*]}" ;;
+    esac
+  done
+  [ $# -gt 0 ] || set -- "${TEST_PARTS[@]}"
+  local status failed=0 started summary=""
+  for part in "$@"; do
+    say "test $part"
+    started=$SECONDS
+    # In a subshell with -e set anew: under "if" or "||" bash would ignore failures inside.
+    set +e
+    (
+      set -e
+      "test_$part"
+    )
+    status=$?
+    set -e
+    if [ $status -eq 0 ]; then
+      summary="$summary   $part: ok, $((SECONDS - started)) s"$'\n'
+    else
+      summary="$summary   $part: FAILED, $((SECONDS - started)) s"$'\n'
+      failed=$((failed + 1))
+    fi
+    # Ctrl-C ends the whole run, not only this part.
+    [ $status -ne 130 ] || break
+  done
+  say "Summary"
+  printf '%s' "$summary" >&2
+  if [ $failed -gt 0 ]; then
+    printf 'build.sh: %s of %s test parts failed, after %s s\n' "$failed" "$#" "$SECONDS" >&2
+    exit 1
+  fi
+  printf 'build.sh: all %s test parts passed in %s s\n' "$#" "$SECONDS" >&2
+}

@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Builds for WebAssembly: one way to call cargo for every variant, then bindings and optimisation.
+
+WASM_VARIANTS="simd relaxed"
+
+# Prints the target features of a variant as rustc wants them.
+wasm_features() {
+  case "$1" in
+    simd) printf '+simd128,+bulk-memory\n' ;;
+    relaxed) printf '+simd128,+bulk-memory,+relaxed-simd\n' ;;
+    *) fail "there is no WebAssembly variant \"$1\"" ;;
+  esac
+}
+
+# The linker that rustup's toolchain brings, or Debian's: Debian's rustc alone finds none for wasm32.
+wasm_linker() {
+  local path
+  for path in "$(rustc --print sysroot)"/lib/rustlib/*/bin/rust-lld /usr/bin/rust-lld /usr/bin/wasm-ld; do
+    if [ -x "$path" ]; then
+      printf '%s\n' "$path"
+      return
+    fi
+  done
+  return 1
+}
+
+# cargo_wasm VARIANT VERB OPTIONS...: cargo for wasm32 with the variant's features, in a target folder
+# of its own, so that the variants do not push each other out.
+cargo_wasm() {
+  local variant=$1 verb=$2
+  shift 2
+  local settings=(
+    "CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/wasm-$variant"
+    "RUSTFLAGS=-C target-feature=$(wasm_features "$variant")"
+    "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$(wasm_bindgen_folder)/wasm-bindgen-test-runner"
+  )
+  local options=(--target wasm32-unknown-unknown)
+  if [ "$(wasm_std)" = source ]; then
+    # A rustup proxy may be first on the PATH, hence the full name; build-std is unstable, hence
+    # the bootstrap setting.
+    settings+=(
+      RUSTC=/usr/bin/rustc
+      RUSTC_BOOTSTRAP=1
+      "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=$(wasm_linker)"
+    )
+    options+=(-Z "build-std=std,panic_abort")
+  fi
+  env "${settings[@]}" cargo "$verb" "${options[@]}" "$@"
+}
+
+# build_wasm: both modules, bound, optimised and checked, into www/sdk/wasm/VARIANT.
+build_wasm() {
+  setup_wasm_std
+  setup_wasm_bindgen
+  setup_node_packages
+  local variant
+  for variant in $WASM_VARIANTS; do
+    build_wasm_variant "$variant"
+  done
+}
+
+build_wasm_variant() {
+  local variant=$1
+  local target=${CARGO_TARGET_DIR:-target}/wasm-$variant
+  local out=www/sdk/wasm/$variant
+  say "WebAssembly module, $variant"
+  cargo_wasm "$variant" build --release -p frontdesk-wasm >&2
+  local built=$target/wasm32-unknown-unknown/release/frontdesk_wasm.wasm
+  local key
+  key=$(cat "$built" scripts/wasm.sh scripts/check_module.mjs www/package-lock.json | hash_stdin)
+  is_stamped "$target/bound-stamp" "$key" && [ -f "$out/frontdesk_bg.wasm" ] && return
+
+  local bound=$target/bound
+  rm -rf "$bound"
+  "$(wasm_bindgen_folder)/wasm-bindgen" --target web --out-name frontdesk --out-dir "$bound" \
+    --remove-name-section --remove-producers-section "$built"
+  node www/node_modules/binaryen/bin/wasm-opt -O3 --strip-debug \
+    --enable-simd --enable-relaxed-simd --enable-bulk-memory --enable-bulk-memory-opt \
+    --enable-sign-ext --enable-nontrapping-float-to-int --enable-mutable-globals \
+    --enable-multivalue --enable-reference-types --enable-call-indirect-overlong \
+    "$bound/frontdesk_bg.wasm" -o "$bound/optimised.wasm"
+  node --experimental-wasm-relaxed-simd scripts/check_module.mjs \
+    "$variant" "$bound/frontdesk_bg.wasm" "$bound/optimised.wasm"
+  mv "$bound/optimised.wasm" "$bound/frontdesk_bg.wasm"
+  rm -rf "$out"
+  mkdir -p "$(dirname "$out")"
+  cp -R "$bound" "$out"
+  stamp "$target/bound-stamp" "$key"
+}
+
+# build_www: the SDK and the demo, when their sources or the modules have changed.
+build_www() {
+  setup_node_packages
+  local key stamp_file=www/node_modules/.frontdesk-built
+  key=$(hash_files www models/manifest.json)
+  is_stamped "$stamp_file" "$key" && [ -d www/sdk/dist ] && return
+  say "SDK and demo"
+  (cd www && npm run build >&2)
+  stamp "$stamp_file" "$(hash_files www models/manifest.json)"
+}
