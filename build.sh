@@ -41,6 +41,7 @@ verb_setup() {
   setup_rust
   setup_wasm_std
   setup_wasm_bindgen
+  setup_build_tools
   setup_node_packages
   setup_chromium
   setup_models smollm2-135m-instruct gemma3-270m

@@ -1,17 +1,12 @@
 // Checks an optimised WebAssembly module against the one it was made from: valid, and no SIMD lost.
 //
-// Usage: node check_module.mjs VARIANT BEFORE.wasm AFTER.wasm
+// Usage: node check_module.mjs WASM_DIS VARIANT BEFORE.wasm AFTER.wasm
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
-
-const disassembler = fileURLToPath(
-  new URL('../www/node_modules/binaryen/bin/wasm-dis', import.meta.url),
-);
 
 /** Counts the relaxed-SIMD instructions of a module by reading its text form line by line. */
-async function countRelaxed(path) {
+async function countRelaxed(disassembler, path) {
   const child = spawn(process.execPath, [disassembler, '--all-features', path], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -29,11 +24,11 @@ async function countRelaxed(path) {
 }
 
 async function main() {
-  const [variant, before, after] = process.argv.slice(2);
-  if (after === undefined) throw new Error('usage: check_module.mjs VARIANT BEFORE AFTER');
+  const [disassembler, variant, before, after] = process.argv.slice(2);
+  if (after === undefined) throw new Error('usage: check_module.mjs WASM_DIS VARIANT BEFORE AFTER');
   const bytes = await readFile(after);
   if (!WebAssembly.validate(bytes)) throw new Error(`${after} is not a valid module`);
-  const [had, has] = await Promise.all([countRelaxed(before), countRelaxed(after)]);
+  const [had, has] = await Promise.all([countRelaxed(disassembler, before), countRelaxed(disassembler, after)]);
   // The plain variant must load where relaxed SIMD is unknown; the other must keep what it was built for.
   if (variant === 'simd' && has !== 0) {
     throw new Error(`the simd module holds ${has} relaxed-SIMD instructions`);

@@ -102,6 +102,24 @@ setup_wasm_bindgen() {
   rm -rf "$FRONTDESK_CACHE/tools/build"
 }
 
+# Prints the folder of the npm tools that build the modules; another lock file is another folder.
+build_tools_folder() {
+  printf '%s/tools/npm-%.12s\n' "$FRONTDESK_CACHE" "$(hash_stdin <scripts/tools/package-lock.json)"
+}
+
+setup_build_tools() {
+  setup_node
+  local folder
+  folder=$(build_tools_folder)
+  [ -f "$folder/complete" ] && return
+  say "wasm-opt"
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  cp scripts/tools/package.json scripts/tools/package-lock.json "$folder"
+  (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund >&2)
+  : >"$folder/complete"
+}
+
 setup_chromium() {
   [ -x "$FRONTDESK_CHROMIUM" ] && return
   if [ "$FRONTDESK_CHROMIUM" = /usr/bin/chromium ]; then

@@ -52,7 +52,7 @@ cargo_wasm() {
 build_wasm() {
   setup_wasm_std
   setup_wasm_bindgen
-  setup_node_packages
+  setup_build_tools
   local variant
   for variant in $WASM_VARIANTS; do
     build_wasm_variant "$variant"
@@ -66,21 +66,22 @@ build_wasm_variant() {
   say "WebAssembly module, $variant"
   cargo_wasm "$variant" build --release -p frontdesk-wasm >&2
   local built=$target/wasm32-unknown-unknown/release/frontdesk_wasm.wasm
-  local key
-  key=$(cat "$built" scripts/wasm.sh scripts/check_module.mjs www/package-lock.json | hash_stdin)
+  local key tools
+  tools=$(build_tools_folder)/node_modules/binaryen/bin
+  key=$(cat "$built" scripts/wasm.sh scripts/check_module.mjs scripts/tools/package-lock.json | hash_stdin)
   is_stamped "$target/bound-stamp" "$key" && [ -f "$out/frontdesk_bg.wasm" ] && return
 
   local bound=$target/bound
   rm -rf "$bound"
   "$(wasm_bindgen_folder)/wasm-bindgen" --target web --out-name frontdesk --out-dir "$bound" \
     --remove-name-section --remove-producers-section "$built"
-  node www/node_modules/binaryen/bin/wasm-opt -O3 --strip-debug \
+  node "$tools/wasm-opt" -O3 --strip-debug \
     --enable-simd --enable-relaxed-simd --enable-bulk-memory --enable-bulk-memory-opt \
     --enable-sign-ext --enable-nontrapping-float-to-int --enable-mutable-globals \
     --enable-multivalue --enable-reference-types --enable-call-indirect-overlong \
     "$bound/frontdesk_bg.wasm" -o "$bound/optimised.wasm"
   node --experimental-wasm-relaxed-simd scripts/check_module.mjs \
-    "$variant" "$bound/frontdesk_bg.wasm" "$bound/optimised.wasm"
+    "$tools/wasm-dis" "$variant" "$bound/frontdesk_bg.wasm" "$bound/optimised.wasm"
   mv "$bound/optimised.wasm" "$bound/frontdesk_bg.wasm"
   rm -rf "$out"
   mkdir -p "$(dirname "$out")"
