@@ -20,7 +20,7 @@ pub(crate) fn root() -> PathBuf {
     tests.parent().unwrap_or(tests).to_path_buf()
 }
 
-/// Every file that git tracks and that is still there, relative to `root`; without git, every file.
+/// Every file that git tracks or would track, relative to `root`; without git, every file.
 pub(crate) fn files(root: &Path) -> Vec<PathBuf> {
     let mut found = tracked(root).unwrap_or_else(|| walked(root, Path::new("")));
     found.retain(|path| root.join(path).is_file());
@@ -30,7 +30,13 @@ pub(crate) fn files(root: &Path) -> Vec<PathBuf> {
 
 fn tracked(root: &Path) -> Option<Vec<PathBuf>> {
     let output = Command::new("git")
-        .args(["ls-files", "-z", "--cached"])
+        .args([
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ])
         .current_dir(root)
         .output()
         .ok()?;
