@@ -34,25 +34,15 @@ const LIBRARIES: &[&str] = &[
 ];
 
 /// Crates that talk to a browser; only `frontdesk-wasm` may.
-const BROWSER: [&str; 5] = [
-    "wasm-bindgen",
-    "js-sys",
-    "web-sys",
-    "gloo",
-    "serde-wasm-bindgen",
-];
+const BROWSER: [&str; 5] = ["wasm-bindgen", "js-sys", "web-sys", "gloo", "serde-wasm-bindgen"];
 
 fn allowed(name: &str) -> Option<&'static [&'static str]> {
-    MAY_USE
-        .iter()
-        .find(|(of, _)| *of == name)
-        .map(|(_, uses)| *uses)
+    MAY_USE.iter().find(|(of, _)| *of == name).map(|(_, uses)| *uses)
 }
 
 fn is_browser(name: &str) -> bool {
     BROWSER.iter().any(|known| {
-        name.strip_prefix(known)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        name.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
     })
 }
 
@@ -99,20 +89,15 @@ fn source_findings(name: &str, path: &str, source: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (line, word) in words(&code) {
         let used = word.replace('_', "-");
-        let objection = objection(
-            name,
-            &used,
-            path.contains("test") || source.contains("cfg(test)"),
-        );
+        let objection =
+            objection(name, &used, path.contains("test") || source.contains("cfg(test)"));
         found.extend(objection.map(|why| format!("{path}:{line}: {why}")));
         if word == "unsafe" && name != "frontdesk-kernels" {
             found.push(format!("{path}:{line}: unsafe stands outside src/kernels"));
         }
     }
     for line in undocumented_unsafe(source, &code) {
-        found.push(format!(
-            "{path}:{line}: no SAFETY comment above this unsafe"
-        ));
+        found.push(format!("{path}:{line}: no SAFETY comment above this unsafe"));
     }
     let is_root = path.ends_with("/lib.rs") || path.ends_with("/main.rs");
     let guard = match name {
@@ -138,44 +123,23 @@ fn crate_of(path: &Path) -> Option<String> {
 fn metadata(root: &Path) -> Value {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args([
-            "metadata",
-            "--no-deps",
-            "--offline",
-            "--format-version",
-            "1",
-        ])
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
         .current_dir(root)
         .output()
         .expect("cargo starts");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON")
 }
 
 fn assert_none(found: &[String]) {
-    assert!(
-        found.is_empty(),
-        "{} findings:\n{}",
-        found.len(),
-        found.join("\n")
-    );
+    assert!(found.is_empty(), "{} findings:\n{}", found.len(), found.join("\n"));
 }
 
 #[test]
 fn crates_depend_only_on_what_they_may() {
     let metadata = metadata(&repository::root());
-    let names: Vec<&str> = list(&metadata["packages"])
-        .iter()
-        .map(|p| text(&p["name"]))
-        .collect();
-    assert!(
-        names.contains(&"frontdesk-engine"),
-        "cargo metadata named only {names:?}"
-    );
+    let names: Vec<&str> = list(&metadata["packages"]).iter().map(|p| text(&p["name"])).collect();
+    assert!(names.contains(&"frontdesk-engine"), "cargo metadata named only {names:?}");
     assert_none(&dependency_findings(&metadata));
 }
 
@@ -186,11 +150,7 @@ fn sources_use_only_what_they_may_and_unsafe_is_explained() {
         .into_iter()
         .filter_map(|path| Some((crate_of(&path)?, path)))
         .collect();
-    assert!(
-        sources.len() > 5,
-        "only {} sources found under src",
-        sources.len()
-    );
+    assert!(sources.len() > 5, "only {} sources found under src", sources.len());
     let mut found = Vec::new();
     for (name, path) in sources {
         let source = fs::read_to_string(root.join(&path)).expect("sources are UTF-8");
@@ -222,10 +182,7 @@ fn a_forbidden_dependency_is_reported() {
     ] {
         let found = dependency_findings(&package(user, used, Value::Null));
         assert_eq!(found.len(), 1, "{user} -> {used}: {found:?}");
-        assert!(
-            found[0].contains(&format!("{user} must not use {used}")),
-            "{found:?}"
-        );
+        assert!(found[0].contains(&format!("{user} must not use {used}")), "{found:?}");
     }
     for (user, used, kind) in [
         ("frontdesk-engine", "frontdesk-kernels", Value::Null),
@@ -245,10 +202,7 @@ fn a_forbidden_use_in_a_source_is_reported() {
     let path = "src/engine/some.rs";
     let report = |source: &str| source_findings("frontdesk-engine", path, source);
     assert_eq!(report("//! A file.\nuse frontdesk_tasks::chat;\n").len(), 1);
-    assert_eq!(
-        report("//! A file.\nfn now() { web_sys::window(); }\n").len(),
-        1
-    );
+    assert_eq!(report("//! A file.\nfn now() { web_sys::window(); }\n").len(), 1);
     assert_eq!(
         report("// SAFETY: none.\nunsafe { go() }\n"),
         ["src/engine/some.rs:2: unsafe stands outside src/kernels"]
@@ -256,26 +210,16 @@ fn a_forbidden_use_in_a_source_is_reported() {
     assert_none(&report(
         "//! Not unsafe, and \"web_sys\" only in words.\nuse frontdesk_kernels::quant;\n",
     ));
-    assert_none(&report(
-        "const TEXT: &str = \"unsafe web_sys\"; /* unsafe */\n",
-    ));
+    assert_none(&report("const TEXT: &str = \"unsafe web_sys\"; /* unsafe */\n"));
     let root = "src/engine/lib.rs";
-    assert_eq!(
-        source_findings("frontdesk-engine", root, "//! A crate.\n").len(),
-        1
-    );
+    assert_eq!(source_findings("frontdesk-engine", root, "//! A crate.\n").len(), 1);
     assert_none(&source_findings(
         "frontdesk-engine",
         root,
         "//! A crate.\n#![forbid(unsafe_code)]\n",
     ));
     assert_eq!(
-        source_findings(
-            "frontdesk-wasm",
-            "src/wasm/lib.rs",
-            "// #![deny(unsafe_code)]\n"
-        )
-        .len(),
+        source_findings("frontdesk-wasm", "src/wasm/lib.rs", "// #![deny(unsafe_code)]\n").len(),
         1
     );
 }

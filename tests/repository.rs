@@ -5,14 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Folders that hold no sources of ours; only looked at where git cannot be asked.
-const NOT_OURS: [&str; 6] = [
-    ".git",
-    "target",
-    "node_modules",
-    "dist",
-    "corpus",
-    "test-results",
-];
+const NOT_OURS: [&str; 6] = [".git", "target", "node_modules", "dist", "corpus", "test-results"];
 
 /// The folder that holds the workspace's manifest.
 pub(crate) fn root() -> PathBuf {
@@ -30,13 +23,7 @@ pub(crate) fn files(root: &Path) -> Vec<PathBuf> {
 
 fn tracked(root: &Path) -> Option<Vec<PathBuf>> {
     let output = Command::new("git")
-        .args([
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-        ])
+        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
         .current_dir(root)
         .output()
         .ok()?;

@@ -80,12 +80,7 @@ fn raw_string_length(rest: &[char]) -> usize {
     let mut position = 2 + hashes;
     while position < rest.len() {
         let closes = rest[position] == '"'
-            && rest[position + 1..]
-                .iter()
-                .take(hashes)
-                .filter(|&&c| c == '#')
-                .count()
-                == hashes;
+            && rest[position + 1..].iter().take(hashes).filter(|&&c| c == '#').count() == hashes;
         if closes {
             return position + 1 + hashes;
         }
@@ -103,11 +98,7 @@ pub(crate) fn words(code: &str) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
     for (index, line) in code.lines().enumerate() {
         let parts = line.split(|c| !is_word_character(c));
-        found.extend(
-            parts
-                .filter(|word| !word.is_empty())
-                .map(|word| (index + 1, word)),
-        );
+        found.extend(parts.filter(|word| !word.is_empty()).map(|word| (index + 1, word)));
     }
     found
 }
@@ -125,11 +116,8 @@ pub(crate) fn undocumented_unsafe(source: &str, code: &str) -> Vec<usize> {
             if before.is_some_and(is_word_character) || after.is_some_and(is_word_character) {
                 continue;
             }
-            let rest = format!(
-                "{} {}",
-                &line[at + "unsafe".len()..],
-                code_lines[index + 1..].join(" ")
-            );
+            let rest =
+                format!("{} {}", &line[at + "unsafe".len()..], code_lines[index + 1..].join(" "));
             let rest = rest.trim_start();
             let needs_reason = rest.starts_with(['{', '(']) || rest.starts_with("impl");
             if needs_reason && !has_reason(&source_lines, &code_lines, index) {

@@ -27,18 +27,8 @@ const SOURCES: [(&str, &[&str]); 11] = [
 ];
 
 /// Extensions of model files and archives, which are fetched and never committed.
-const WEIGHTS: [&str; 10] = [
-    "gguf",
-    "safetensors",
-    "onnx",
-    "pt",
-    "pth",
-    "npz",
-    "bin",
-    "whl",
-    "zip",
-    "wasm",
-];
+const WEIGHTS: [&str; 10] =
+    ["gguf", "safetensors", "onnx", "pt", "pth", "npz", "bin", "whl", "zip", "wasm"];
 
 /// Marks of unfinished work, in two parts so that this file does not hold them itself.
 const UNFINISHED: [&str; 5] = [
@@ -54,18 +44,13 @@ const SILENCERS: [&str; 2] = [concat!("@ts-", "ignore"), concat!("@ts-", "nochec
 
 /// Objections to one file; `path` is relative to the repository.
 fn text_findings(path: &str, text: &str) -> Vec<String> {
-    let extension = Path::new(path)
-        .extension()
-        .and_then(|e| e.to_str())
-        .unwrap_or_default();
+    let extension = Path::new(path).extension().and_then(|e| e.to_str()).unwrap_or_default();
     let Some((_, openings)) = SOURCES.iter().find(|(known, _)| *known == extension) else {
         return Vec::new();
     };
     let mut found = Vec::new();
     if !says_what_it_is(text, openings) {
-        found.push(format!(
-            "{path}:1: the first line does not say in a comment what the file is"
-        ));
+        found.push(format!("{path}:1: the first line does not say in a comment what the file is"));
     }
     let lines = text.lines().count();
     if lines > MOST_LINES {
@@ -98,18 +83,13 @@ fn text_findings(path: &str, text: &str) -> Vec<String> {
 
 /// Objections to a file's name and size, whatever it holds.
 fn file_findings(path: &str, bytes: u64) -> Vec<String> {
-    let extension = Path::new(path)
-        .extension()
-        .and_then(|e| e.to_str())
-        .unwrap_or_default();
+    let extension = Path::new(path).extension().and_then(|e| e.to_str()).unwrap_or_default();
     let mut found = Vec::new();
     if bytes > MOST_BYTES {
         found.push(format!("{path}: {bytes} bytes, more than {MOST_BYTES}"));
     }
     if WEIGHTS.contains(&extension) {
-        found.push(format!(
-            "{path}: weights and archives are fetched, not committed"
-        ));
+        found.push(format!("{path}: weights and archives are fetched, not committed"));
     }
     found
 }
@@ -123,9 +103,8 @@ fn says_what_it_is(text: &str, openings: &[&str]) -> bool {
     }
     openings.iter().any(|opening| {
         first.strip_prefix(opening).is_some_and(|comment| {
-            let words = comment
-                .split_whitespace()
-                .filter(|word| word.contains(char::is_alphabetic));
+            let words =
+                comment.split_whitespace().filter(|word| word.contains(char::is_alphabetic));
             words.count() >= 3
         })
     })
@@ -180,12 +159,7 @@ fn every_file_is_tidy() {
             found.extend(text_findings(&name, text));
         }
     }
-    assert!(
-        found.is_empty(),
-        "{} findings:\n{}",
-        found.len(),
-        found.join("\n")
-    );
+    assert!(found.is_empty(), "{} findings:\n{}", found.len(), found.join("\n"));
 }
 
 #[test]
@@ -204,45 +178,18 @@ fn untidy_files_are_reported() {
         ("a.rs", &unfinished, "is left"),
         ("a.rs", &panics, "is left"),
         ("a.rs", &long, "601 lines"),
-        (
-            "a.css",
-            "/* How the page looks. */ \n",
-            "a space at the end",
-        ),
+        ("a.css", "/* How the page looks. */ \n", "a space at the end"),
         ("a.ts", "// Code that is here.\n\tf();\n", "a tab"),
         ("a.rs", "//! A file of code.", "does not end"),
         ("a.ts", &silenced, "silenced"),
-        (
-            "a.ts",
-            "// Code that is here.\nlet a: any = 1;\n",
-            "the type any",
-        ),
-        (
-            "a.ts",
-            "// Code that is here.\nf(a as any);\n",
-            "the type any",
-        ),
-        (
-            "a.ts",
-            "// Code that is here.\nlet a: Promise<any>;\n",
-            "the type any",
-        ),
-        (
-            "a.ts",
-            "// Code that is here.\nlet a: string | any;\n",
-            "the type any",
-        ),
-        (
-            "a.ts",
-            "// Code that is here.\nfunction f(...a: any[]) {}\n",
-            "the type any",
-        ),
+        ("a.ts", "// Code that is here.\nlet a: any = 1;\n", "the type any"),
+        ("a.ts", "// Code that is here.\nf(a as any);\n", "the type any"),
+        ("a.ts", "// Code that is here.\nlet a: Promise<any>;\n", "the type any"),
+        ("a.ts", "// Code that is here.\nlet a: string | any;\n", "the type any"),
+        ("a.ts", "// Code that is here.\nfunction f(...a: any[]) {}\n", "the type any"),
     ] {
         let found = text_findings(path, text);
-        assert!(
-            found.len() == 1 && found[0].contains(reason),
-            "{path} {text:?}: {found:?}"
-        );
+        assert!(found.len() == 1 && found[0].contains(reason), "{path} {text:?}: {found:?}");
     }
     assert_eq!(file_findings("models/a.gguf", 10).len(), 1);
     assert_eq!(file_findings("a.json", MOST_BYTES + 1).len(), 1);
@@ -252,20 +199,11 @@ fn untidy_files_are_reported() {
 fn tidy_files_are_not_reported() {
     for (path, text) in [
         ("a.rs", "//! A file of code.\n"),
-        (
-            "a.html",
-            "<!doctype html>\n<!-- The page of the demo. -->\n",
-        ),
+        ("a.html", "<!doctype html>\n<!-- The page of the demo. -->\n"),
         ("a.sh", "#!/usr/bin/env bash\n# Starts the demo server.\n"),
         ("a.py", "\"\"\"Fetches the model files.\"\"\"\n"),
-        (
-            "a.ts",
-            "/** Code that is here. */\nconst company = 'Take it: any company will do';\n",
-        ),
-        (
-            "a.ts",
-            "// Code that is here.\n// an answer: any of them\nlet many: Many[] = [];\n",
-        ),
+        ("a.ts", "/** Code that is here. */\nconst company = 'Take it: any company will do';\n"),
+        ("a.ts", "// Code that is here.\n// an answer: any of them\nlet many: Many[] = [];\n"),
         ("a.json", "{\t}"),
     ] {
         let found = text_findings(path, text);
