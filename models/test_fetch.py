@@ -18,8 +18,8 @@ import zipfile
 from pathlib import Path
 from unittest import mock
 
-sys.path.insert(0, str(Path(__file__).parent))
-import fetch  # noqa: E402  (the folder above must be known first)
+import fetch
+import sources
 
 BODY = bytes(range(256)) * 4096  # 1 MiB
 BODY_SHA256 = hashlib.sha256(BODY).hexdigest()
@@ -161,8 +161,7 @@ class UrlSources(FetchCase):
                 self.target.unlink()
 
     def test_when_all_sources_fail_every_reason_is_named(self):
-        sources = [self.url("missing"), self.url("wrong")]
-        status, said = self.fetch(sources)
+        status, said = self.fetch([self.url("missing"), self.url("wrong")])
         last = said.strip().splitlines()[-1]
         self.assertEqual(status, 1)
         self.assertIn("it answered 404", last)
@@ -176,7 +175,7 @@ class UrlSources(FetchCase):
         self.assert_fails([address], "it cannot be reached")
 
     def test_a_server_that_stalls_is_given_up(self):
-        with mock.patch.object(fetch, "STALL_SECONDS", 0.3):
+        with mock.patch.object(sources, "STALL_SECONDS", 0.3):
             started = time.monotonic()
             self.assert_fails([self.url("stalls")], "nothing came for 0.3 s")
         self.assertLess(time.monotonic() - started, 5)

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Checks that the licence of every dependency can be met by the licences that deny.toml allows.
 
     cargo metadata --format-version 1 | python3 scripts/check_licences.py deny.toml

@@ -21,6 +21,8 @@ absolute() {
 FRONTDESK_CACHE=$(absolute "$FRONTDESK_CACHE")
 FRONTDESK_GOLDEN=$(absolute "$FRONTDESK_GOLDEN")
 FRONTDESK_DATA=$(absolute "$FRONTDESK_DATA")
+# Compiled Python files would lie between the sources.
+export PYTHONDONTWRITEBYTECODE=1
 export FRONTDESK_CACHE FRONTDESK_GOLDEN FRONTDESK_DATA FRONTDESK_CHROMIUM
 
 make_cache() { mkdir -p "$FRONTDESK_CACHE/tools" "$FRONTDESK_CACHE/stamps"; }
