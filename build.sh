@@ -71,6 +71,9 @@ verb_demo() {
   case "$port" in
     '' | *[!0-9]*) usage_error "--port wants a number" ;;
   esac
+  # What can only be asked for comes first, before a long download.
+  setup_rust
+  setup_node
   setup_models smollm2-135m-instruct
   verb_build
   say "Serving http://127.0.0.1:$port (Ctrl-C ends it)"

@@ -18,11 +18,14 @@ setup_rust_lints() {
 }
 
 setup_node() {
-  { has node && has npm; } || fail "Node 20 or newer with npm is missing; install it from https://nodejs.org or your package manager"
-  local version
+  local wanted="Node 20.19 or newer with npm; install it from https://nodejs.org or your package manager"
+  { has node && has npm; } || fail "Node is missing: this wants $wanted"
+  local version major minor
   version=$(node --version)
-  version=${version#v}
-  [ "${version%%.*}" -ge 20 ] || fail "Node $version is too old; install Node 20 or newer from https://nodejs.org"
+  IFS=. read -r major minor _ <<<"${version#v}"
+  if [ "$major" -lt 20 ] || { [ "$major" -eq 20 ] && [ "$minor" -lt 19 ]; }; then
+    fail "Node $version is too old: this wants $wanted"
+  fi
 }
 
 setup_node_packages() {
