@@ -1,0 +1,147 @@
+// The whole page: top bar, what is needed to start, the desk, the answer and the ledger.
+import type { JSX } from 'preact';
+import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { AnswerPane, type TabId } from './answer_pane.js';
+import { DeskPane } from './desk_pane.js';
+import { LedgerTable } from './ledger_table.js';
+import { Ledger } from './ledger.js';
+import type { DemoConfig } from './config.js';
+import { modePromise, MODES, type Mode } from './modes.js';
+import { OfflineNotice } from './notices.js';
+import { applyTheme, writePreferences, type Preferences } from './preferences.js';
+import { SAMPLES } from './samples.js';
+import { StartPanel } from './start_panel.js';
+import { TopBar } from './top_bar.js';
+import { useAnswer } from './use_answer.js';
+import { useDraft } from './use_draft.js';
+import { useLedger, useObservedRequests } from './use_ledger.js';
+import { useOnline } from './use_media.js';
+import { useModel } from './use_model.js';
+
+interface Props {
+  readonly config: DemoConfig;
+  readonly preferences: Preferences;
+}
+
+const DEFAULT_THRESHOLD = 0.6;
+
+export function App({ config, preferences: initial }: Props): JSX.Element {
+  const [preferences, setPreferences] = useState(initial);
+  const [text, setText] = useState(SAMPLES[0]?.text ?? '');
+  const [threshold, setThreshold] = useState(DEFAULT_THRESHOLD);
+  const ledger = useLedger(useMemo(() => new Ledger(), []));
+  const observed = useObservedRequests();
+  const online = useOnline();
+  const model = useModel(config, ledger);
+  const answering = useAnswer(ledger);
+  const drafting = useDraft(ledger);
+  const [shown, setShown] = useState<TabId>('answer');
+  const textRef = useRef<HTMLTextAreaElement>(null);
+  const answerRef = useRef<HTMLElement>(null);
+
+  const mode = allowedMode(preferences.mode, config.upstream);
+  const labels = useMemo(() => usableLabels(preferences.labels), [preferences.labels]);
+  const desk = model.state.phase === 'ready' ? model.state.desk : undefined;
+  const thinking = answering.state.phase === 'thinking';
+  const writing = drafting.state.phase === 'reading' || drafting.state.phase === 'writing';
+  const idle = !thinking && !writing;
+  const hasText = text.trim() !== '';
+
+  const prefer = useCallback((change: Partial<Preferences>) => {
+    setPreferences((before) => {
+      const after = { ...before, ...change };
+      writePreferences(after);
+      applyTheme(after.theme);
+      return after;
+    });
+  }, []);
+
+  const run = (): void => {
+    if (desk === undefined || !idle || !hasText || labels.length < 2) return;
+    answering.run(desk, { text, labels, mode, threshold });
+    setShown('answer');
+    // On a phone the answer lies below the desk: bring it into view. Beside the desk this does nothing.
+    if (matchMedia('(max-width: 959px)').matches) answerRef.current?.scrollIntoView({ block: 'start' });
+  };
+  const draft = (): void => {
+    if (desk !== undefined && idle && hasText) drafting.run(desk, { ticket: text, mode, threshold });
+  };
+
+  useFocusAfterStart(model.state.phase, textRef);
+
+  return (
+    <>
+      <TopBar
+        ledger={ledger}
+        observed={observed}
+        model={model}
+        config={config}
+        mode={mode}
+        threshold={threshold}
+        theme={preferences.theme}
+        onMode={(next) => prefer({ mode: next })}
+        onTheme={(next) => prefer({ theme: next })}
+      />
+      <main>
+        {!online && <OfflineNotice ready={desk !== undefined} upstream={config.upstream} />}
+        <StartPanel model={model} bytes={config.model.bytes} online={online} />
+        <div class="panes">
+          <DeskPane
+            text={text}
+            onText={setText}
+            textRef={textRef}
+            labels={preferences.labels}
+            onLabels={(next) => prefer({ labels: next })}
+            usableLabels={labels.length}
+            threshold={threshold}
+            onThreshold={setThreshold}
+            thresholdMatters={mode === 'cascade'}
+            promise={modePromise(mode, { threshold, upstream: config.upstream })}
+            ready={desk !== undefined}
+            idle={idle}
+            thinking={thinking}
+            onRun={run}
+            onStop={answering.stop}
+          />
+          <AnswerPane
+            paneRef={answerRef}
+            shown={shown}
+            onShow={setShown}
+            answering={answering.state}
+            drafting={drafting.state}
+            upstreamHost={config.upstreamHost}
+            canDraft={desk !== undefined && idle && hasText}
+            onDraft={draft}
+            onStopDraft={drafting.stop}
+            threads={desk?.info?.threads}
+          />
+        </div>
+        <LedgerTable ledger={ledger} />
+      </main>
+      <footer class="footer">
+        <p>Text is never stored. This browser keeps the model file and your choice of theme, labels and mode.</p>
+      </footer>
+    </>
+  );
+}
+
+/** Modes that need a back office fall back to asking when unsure, which then says “would escalate”. */
+function allowedMode(mode: Mode, upstream: boolean): Mode {
+  const needsBackOffice = MODES.find((words) => words.mode === mode)?.needsBackOffice ?? false;
+  return needsBackOffice && !upstream ? 'cascade' : mode;
+}
+
+/** Without blanks and repeats, in the visitor's order. */
+function usableLabels(labels: readonly string[]): readonly string[] {
+  return [...new Set(labels.map((label) => label.trim()).filter((label) => label !== ''))];
+}
+
+/** The Start button vanishes when the model is ready; whoever used it goes on at the text. */
+function useFocusAfterStart(phase: string, target: { readonly current: HTMLElement | null }): void {
+  const before = useRef(phase);
+  useEffect(() => {
+    const justReady = phase === 'ready' && before.current !== 'ready';
+    before.current = phase;
+    if (justReady && document.activeElement === document.body) target.current?.focus({ preventScroll: true });
+  }, [phase, target]);
+}

@@ -1,0 +1,88 @@
+// Errors in words: what happened, what was not lost, what to do.
+
+export interface Problem {
+  readonly title: string;
+  readonly kept: string;
+  readonly todo: string;
+  /** For a bug report. */
+  readonly detail: string;
+}
+
+type Words = Omit<Problem, 'detail'>;
+
+const TEXT_KEPT = 'Your text is still in the box.';
+const NOTHING_SENT = 'Nothing was sent.';
+const SERVER_HAS_BAD_FILE = 'Try again. If it happens twice, fetch the file anew on the server: ./build.sh demo.';
+const ASK_HERE = 'Try again, or choose a mode that lets the model here answer.';
+
+/** By the `code` of the SDK's errors. */
+const BY_CODE: Readonly<Record<string, Words>> = {
+  unsupported_browser: {
+    title: 'This browser cannot run the model.',
+    kept: NOTHING_SENT,
+    todo: 'Use a current Chrome, Edge, Firefox or Safari.',
+  },
+  download_failed: {
+    title: 'The download stopped.',
+    kept: 'No half file is left behind. Nothing was sent.',
+    todo: 'Check the connection, then try again.',
+  },
+  length_mismatch: {
+    title: 'The model file has the wrong length.',
+    kept: 'No half file is used. Nothing was sent.',
+    todo: SERVER_HAS_BAD_FILE,
+  },
+  hash_mismatch: {
+    title: 'The model file is not the one expected.',
+    kept: 'The wrong file was thrown away before any of it ran. Nothing was sent.',
+    todo: SERVER_HAS_BAD_FILE,
+  },
+  invalid_model: { title: 'The model file is damaged.', kept: NOTHING_SENT, todo: SERVER_HAS_BAD_FILE },
+  unsupported_model: { title: 'This kind of model file is not supported.', kept: NOTHING_SENT, todo: SERVER_HAS_BAD_FILE },
+  module_load_failed: {
+    title: 'The engine’s own files could not be loaded.',
+    kept: NOTHING_SENT,
+    todo: 'Reload the page. If it stays, build the demo again on the server: ./build.sh demo.',
+  },
+  storage_full: {
+    title: 'There is no room for the model on this device.',
+    kept: 'No half file is left behind. Nothing was sent.',
+    todo: 'Free some space, or leave private browsing, then try again.',
+  },
+  context_overflow: {
+    title: 'The text is longer than the model can read.',
+    kept: TEXT_KEPT,
+    todo: 'Shorten it, or paste only the part that matters.',
+  },
+  invalid_input: { title: 'This cannot be run as it is.', kept: TEXT_KEPT, todo: 'Check the text and the labels.' },
+  engine_crashed: { title: 'The engine stopped.', kept: TEXT_KEPT, todo: 'Run again: a fresh one starts by itself.' },
+  worker_died: { title: 'The engine stopped.', kept: TEXT_KEPT, todo: 'Run again: a fresh one starts by itself.' },
+  upstream_status: { title: 'The back office answered with an error.', kept: TEXT_KEPT, todo: ASK_HERE },
+  rate_limited: { title: 'The back office has too much to do.', kept: TEXT_KEPT, todo: 'Wait a little, or choose “Only here”.' },
+  cloud_paused: { title: 'The back office asked for a pause.', kept: `${TEXT_KEPT} It was not sent.`, todo: 'Wait a little, or choose “Only here”.' },
+  upstream_timeout: { title: 'The back office took too long.', kept: TEXT_KEPT, todo: ASK_HERE },
+  upstream_malformed: { title: 'The back office’s answer made no sense.', kept: TEXT_KEPT, todo: ASK_HERE },
+  upstream_network: { title: 'The back office could not be reached.', kept: TEXT_KEPT, todo: ASK_HERE },
+  no_answer: { title: 'Neither the model here nor the back office could answer.', kept: TEXT_KEPT, todo: 'Try again, or reload the page.' },
+};
+
+const UNKNOWN: Words = { title: 'Something went wrong.', kept: TEXT_KEPT, todo: 'Try again; if it stays, reload the page.' };
+
+export function problemOf(error: unknown): Problem {
+  const { code, message } = errorFacts(error);
+  return { ...(BY_CODE[code] ?? UNKNOWN), detail: `${code}: ${message}` };
+}
+
+/** True for what a visitor's own Stop or Cancel causes. */
+export function isAbort(error: unknown): boolean {
+  return error instanceof DOMException && error.name === 'AbortError';
+}
+
+function errorFacts(error: unknown): { readonly code: string; readonly message: string } {
+  if (typeof error !== 'object' || error === null) return { code: 'unknown', message: String(error) };
+  const { code, name, message } = error as { code?: unknown; name?: unknown; message?: unknown };
+  return {
+    code: typeof code === 'string' ? code : typeof name === 'string' ? name : 'unknown',
+    message: typeof message === 'string' ? message : '',
+  };
+}

@@ -1,0 +1,80 @@
+// Where an answer came from and why, as full sentences.
+import type { Classification, CompletionProvenance } from 'frontdesk';
+import { duration, percent } from './format.js';
+
+type Provenance = Pick<Classification, 'source' | 'reason' | 'timing' | 'cloudError'>;
+
+export type Origin = 'here' | 'office' | 'unsure';
+
+/** Which colour and icon an answer gets. */
+export function originOf(answer: Pick<Provenance, 'source' | 'reason'>): Origin {
+  if (answer.source === 'cloud') return 'office';
+  return answer.reason === 'would_escalate' || answer.reason === 'cloud_failed' || answer.reason === 'cloud_paused' ? 'unsure' : 'here';
+}
+
+export function classificationSentence(answer: Classification, threshold: number): string {
+  return sentence(answer, { confidence: answer.local?.confidence ?? answer.confidence, threshold });
+}
+
+export function completionSentence(answer: CompletionProvenance, threshold: number): string {
+  return sentence(answer, { confidence: answer.local?.confidence ?? answer.confidence, threshold });
+}
+
+function sentence(answer: Provenance, facts: { confidence: number | null; threshold: number }): string {
+  const here = duration(answer.timing.localMs ?? answer.timing.totalMs);
+  const office = duration(answer.timing.cloudMs ?? answer.timing.totalMs);
+  const unsure = facts.confidence === null ? 'the model was unsure' : `the model was only ${percent(facts.confidence)} sure (${percent(facts.threshold)} needed)`;
+  switch (answer.reason) {
+    case 'confident':
+    case 'device_only':
+    case 'device_preferred':
+      return `Answered here in ${here}.`;
+    case 'low_confidence':
+      return `Asked the back office, because ${unsure}. It took ${office}.`;
+    case 'cloud_preferred':
+    case 'cloud_only':
+      return `Asked the back office, because the mode says so. It took ${office}.`;
+    case 'would_escalate':
+      return `Would escalate, because ${unsure}: no back office is configured; this is the local best guess, made in ${here}.`;
+    case 'cloud_failed':
+      return `The back office was asked and failed${failure(answer)}; this is the local best guess, made in ${here}.`;
+    case 'cloud_paused':
+      return `The back office asked for a pause, so nothing was sent; this is the local best guess, made in ${here}.`;
+    case 'local_failed':
+      return `Asked the back office, because the model here could not answer. It took ${office}.`;
+  }
+}
+
+/** Why a request left, for the ledger. */
+export function reasonToSend(answer: Provenance, facts: { confidence: number | null; threshold: number }): string {
+  switch (answer.reason) {
+    case 'low_confidence':
+    case 'cloud_failed':
+      return facts.confidence === null
+        ? 'The model was unsure.'
+        : `The model was ${percent(facts.confidence)} sure; ${percent(facts.threshold)} was needed.`;
+    case 'local_failed':
+      return 'The model here could not answer.';
+    default:
+      return 'The mode says so.';
+  }
+}
+
+function failure(answer: Provenance): string {
+  const error = answer.cloudError;
+  if (error === undefined) return '';
+  switch (error.code) {
+    case 'upstream_status':
+      return ` (it answered with status ${error.status ?? 'unknown'})`;
+    case 'rate_limited':
+      return ' (it has too much to do)';
+    case 'upstream_timeout':
+      return ' (it took too long)';
+    case 'upstream_malformed':
+      return ' (its answer made no sense)';
+    case 'upstream_network':
+      return ' (it could not be reached)';
+    default:
+      return ` (${error.code})`;
+  }
+}

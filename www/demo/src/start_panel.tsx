@@ -1,0 +1,128 @@
+// What stands between a visitor and the first answer: consent, download, or what is wrong.
+import type { JSX } from 'preact';
+import { percent, roundBytes, timeLeft } from './format.js';
+import { Icon } from './icons.js';
+import { ProblemNotice } from './notices.js';
+import { secondsLeft, type Transfer } from './transfer.js';
+import type { Model } from './use_model.js';
+
+interface Props {
+  readonly model: Model;
+  readonly bytes: number | null;
+  readonly online: boolean;
+}
+
+export function StartPanel({ model, bytes, online }: Props): JSX.Element | null {
+  const { state } = model;
+  switch (state.phase) {
+    case 'checking':
+    case 'ready':
+      return null;
+    case 'unsupported':
+      return <Unsupported reasons={state.reasons} />;
+    case 'failed':
+      return <ProblemNotice problem={state.problem} action={{ name: 'Try again', run: model.start }} />;
+    case 'waiting':
+      return <Waiting interrupted={state.interrupted} bytes={bytes} online={online} notes={model.notes} onStart={model.start} />;
+    case 'downloading':
+      return <Downloading transfer={state.transfer} onCancel={model.cancel} />;
+    case 'loading':
+      return <Loading share={state.share} onCancel={model.cancel} />;
+  }
+}
+
+interface WaitingProps {
+  readonly interrupted: Transfer | undefined;
+  readonly bytes: number | null;
+  readonly online: boolean;
+  /** What the browser says against it beforehand, e.g. that there is little room. */
+  readonly notes: readonly string[];
+  readonly onStart: () => void;
+}
+
+function Waiting({ interrupted, bytes, online, notes, onStart }: WaitingProps): JSX.Element {
+  const size = bytes === null ? '' : roundBytes(bytes);
+  return (
+    <section class="start" aria-labelledby="start-title">
+      <div class="start-words">
+        <h2 id="start-title">A small language model, on your device</h2>
+        <p>
+          {interrupted
+            ? `The download was stopped at ${roundBytes(interrupted.loaded)} of ${roundBytes(interrupted.total)}. Half a model is not kept, so no space is taken.`
+            : `It answers in this tab, without a network. ${size === '' ? 'It is' : `${size} are`} downloaded once and kept in this browser.`}
+        </p>
+        {notes.map((note) => (
+          <p key={note} class="start-note">
+            <Icon name="alert" /> {sentenceOf(note)}
+          </p>
+        ))}
+      </div>
+      <button type="button" class="button button-main" disabled={!online} onClick={onStart}>
+        <Icon name="download" />
+        {interrupted ? 'Download again' : size === '' ? 'Download and start' : `Download ${size} and start`}
+      </button>
+    </section>
+  );
+}
+
+function Downloading({ transfer, onCancel }: { readonly transfer: Transfer; readonly onCancel: () => void }): JSX.Element {
+  const left = secondsLeft(transfer);
+  const share = transfer.loaded / transfer.total;
+  return (
+    <section class="start" aria-labelledby="start-title">
+      <div class="start-words">
+        <h2 id="start-title">Downloading the model: {percent(share)}</h2>
+        <progress value={transfer.loaded} max={transfer.total} aria-labelledby="start-title" />
+        <p class="figures">
+          {roundBytes(transfer.loaded)} of {roundBytes(transfer.total)}
+          {transfer.rate > 0 && `, ${roundBytes(transfer.rate)} per second`}
+          {left !== undefined && `, ${timeLeft(left)}`}
+        </p>
+      </div>
+      <button type="button" class="button" onClick={onCancel}>
+        <Icon name="close" />
+        Cancel
+      </button>
+    </section>
+  );
+}
+
+function Loading({ share, onCancel }: { readonly share: number | undefined; readonly onCancel: () => void }): JSX.Element {
+  return (
+    <section class="start" aria-labelledby="start-title">
+      <div class="start-words">
+        <h2 id="start-title">Starting the model</h2>
+        <progress {...(share !== undefined && { value: share })} aria-labelledby="start-title" />
+        <p>Its file is checked, then taken into memory.</p>
+      </div>
+      <button type="button" class="button" onClick={onCancel}>
+        <Icon name="close" />
+        Cancel
+      </button>
+    </section>
+  );
+}
+
+function Unsupported({ reasons }: { readonly reasons: readonly string[] }): JSX.Element {
+  return (
+    <section class="notice notice-error" role="alert">
+      <Icon name="alert" />
+      <div>
+        <h2>This browser cannot run the model.</h2>
+        {reasons.length > 0 && (
+          <ul>
+            {reasons.map((reason) => (
+              <li key={reason}>{sentenceOf(reason)}</li>
+            ))}
+          </ul>
+        )}
+        <p>Nothing was downloaded and nothing was sent. A current Chrome, Edge, Firefox or Safari can run it.</p>
+      </div>
+    </section>
+  );
+}
+
+/** "this browser has no workers" -> "This browser has no workers." */
+function sentenceOf(reason: string): string {
+  return `${reason.charAt(0).toUpperCase()}${reason.slice(1)}${/[.!?]$/.test(reason) ? '' : '.'}`;
+}
