@@ -16,6 +16,8 @@ pub enum ErrorKind {
     InvalidInput,
     /// The bytes of the model could not be read.
     Io,
+    /// Memory does not suffice.
+    OutOfMemory,
     /// The compute backend failed.
     Backend,
 }
@@ -29,6 +31,7 @@ impl ErrorKind {
             ErrorKind::ContextOverflow => "context_overflow",
             ErrorKind::InvalidInput => "invalid_input",
             ErrorKind::Io => "io",
+            ErrorKind::OutOfMemory => "out_of_memory",
             ErrorKind::Backend => "backend",
         }
     }
@@ -54,6 +57,12 @@ impl Error {
     /// A file that lies about itself or is damaged.
     pub fn invalid_model(context: impl Into<String>) -> Self {
         Self::new(ErrorKind::InvalidModel, context)
+    }
+
+    /// `needed` tokens do not fit a KV cache of `capacity`.
+    pub fn context_overflow(needed: usize, capacity: usize) -> Self {
+        let context = format!("{needed} tokens do not fit the context of {capacity}");
+        Self::new(ErrorKind::ContextOverflow, context)
     }
 
     /// Keeps `source` as the cause.

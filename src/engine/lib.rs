@@ -1,9 +1,15 @@
 //! Model files, tokenizer and the forward pass; no I/O of its own and no JavaScript.
 #![forbid(unsafe_code)]
 
+pub mod backend;
+pub mod config;
+pub mod cpu;
+pub mod decoder;
 pub mod error;
 pub mod metadata;
 pub mod model_file;
 mod model_header;
+pub mod state;
+pub mod weights;
 
 pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,136 @@
+//! What a compute backend offers: the few operations that the forward passes name.
+//!
+//! A forward pass records operations over tensors that live on the backend; only [`Backend::read`]
+//! waits. Ids and position of the tokens in flight live in a [`Backend::Cursor`], so that a device
+//! can advance them itself and run ahead of the caller. Activations are `[tokens, width]`, single
+//! precision; how weights are stored is the backend's affair.
+
+use crate::Result;
+use frontdesk_kernels::activation::Activation;
+use frontdesk_kernels::attention::AttentionSpec;
+use frontdesk_kernels::quant::TensorType;
+use std::future::Future;
+
+/// A weight matrix as it lies in the model file.
+pub struct MatrixSource<'a> {
+    /// Encoding of `raw`.
+    pub tensor_type: TensorType,
+    /// The file's bytes, row by row.
+    pub raw: &'a [u8],
+    /// `[rows, columns]`.
+    pub shape: [usize; 2],
+    /// Row `r` on the backend is row `source_row(r)` of the file.
+    pub source_row: &'a dyn Fn(usize) -> usize,
+}
+
+/// Where the tokens in flight lie in a rotary table: angles `position * base^(-2 i / dimensions)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RopeSpec {
+    /// Positions to prepare.
+    pub positions: usize,
+    /// Width of a head.
+    pub dimensions: usize,
+    /// Base of the geometric series of angles.
+    pub base: f32,
+    /// Positions are divided by this.
+    pub scale: f32,
+}
+
+/// A place to compute: memory for tensors and the operations on them.
+pub trait Backend {
+    /// Activations, `[tokens, width]`.
+    type Tensor;
+    /// Weights of a linear layer or an embedding, `[rows, columns]`.
+    type Matrix;
+    /// Weights of a norm.
+    type Vector;
+    /// Keys and values of one layer.
+    type Cache;
+    /// Cosines and sines by position.
+    type Rope;
+    /// Ids and first position of the tokens in flight.
+    type Cursor;
+
+    /// Uploads a matrix, repacked as the backend likes it.
+    fn matrix(&mut self, source: MatrixSource<'_>) -> Result<Self::Matrix>;
+    /// Uploads a vector.
+    fn vector(&mut self, values: &[f32]) -> Result<Self::Vector>;
+    /// Makes room for `[tokens, width]` activations.
+    fn tensor(&mut self, tokens: usize, width: usize) -> Result<Self::Tensor>;
+    /// Makes room for keys and values: `[capacity, heads, dimensions]` each.
+    fn cache(&mut self, heads: usize, dimensions: usize, capacity: usize) -> Result<Self::Cache>;
+    /// Prepares a rotary table.
+    fn rope_table(&mut self, spec: RopeSpec) -> Result<Self::Rope>;
+    /// Makes an empty cursor for at most `tokens` tokens.
+    fn cursor(&mut self, tokens: usize) -> Result<Self::Cursor>;
+    /// Points the cursor at `ids`, the first of which is at `position`.
+    fn seek(&mut self, cursor: &mut Self::Cursor, ids: &[u32], position: usize);
+
+    /// `out[t] = table[id(t)] * scale`.
+    fn embed(&mut self, at: &Self::Cursor, table: &Self::Matrix, scale: f32, out: &mut Self::Tensor);
+    /// `out = rms_norm(x) * weight`, by rows of the weight's length.
+    fn rms_norm(
+        &mut self,
+        at: &Self::Cursor,
+        x: &Self::Tensor,
+        weight: &Self::Vector,
+        epsilon: f32,
+        out: &mut Self::Tensor,
+    );
+    /// As [`Backend::rms_norm`], in place; with a weight as long as a head, head by head.
+    fn rms_norm_in_place(
+        &mut self,
+        at: &Self::Cursor,
+        x: &mut Self::Tensor,
+        weight: &Self::Vector,
+        epsilon: f32,
+    );
+    /// `out = x * matrix^T` for each pair; all share `x`.
+    fn matmul(
+        &mut self,
+        at: &Self::Cursor,
+        x: &Self::Tensor,
+        outputs: &mut [(&Self::Matrix, &mut Self::Tensor)],
+    );
+    /// Rotates each of `heads` heads of `x` by its token's position.
+    fn rope(&mut self, at: &Self::Cursor, table: &Self::Rope, heads: usize, x: &mut Self::Tensor);
+    /// Stores keys and values at the tokens' positions.
+    fn write_cache(
+        &mut self,
+        at: &Self::Cursor,
+        keys: &Self::Tensor,
+        values: &Self::Tensor,
+        cache: &mut Self::Cache,
+    );
+    /// Causal attention of `queries` over the cache.
+    fn attention(
+        &mut self,
+        at: &Self::Cursor,
+        spec: AttentionSpec,
+        queries: &Self::Tensor,
+        cache: &Self::Cache,
+        out: &mut Self::Tensor,
+    );
+    /// `gate = activation(gate) * up`.
+    fn gate(
+        &mut self,
+        at: &Self::Cursor,
+        activation: Activation,
+        gate: &mut Self::Tensor,
+        up: &Self::Tensor,
+    );
+    /// `x += y`.
+    fn add(&mut self, at: &Self::Cursor, x: &mut Self::Tensor, y: &Self::Tensor);
+    /// `out = matrix * x[token]`: logits of one token.
+    fn matvec(
+        &mut self,
+        x: &Self::Tensor,
+        token: usize,
+        matrix: &Self::Matrix,
+        out: &mut Self::Tensor,
+    );
+    /// Waits for what was recorded and copies the first `into.len()` numbers of `x`.
+    fn read(&mut self, x: &Self::Tensor, into: &mut [f32]) -> impl Future<Output = Result<()>>;
+    /// Bytes the backend holds.
+    fn bytes(&self) -> usize;
+}

@@ -1,0 +1,195 @@
+//! The forward pass of decoder models, one for every architecture and backend.
+
+use crate::backend::Backend;
+use crate::config::Config;
+use crate::model_file::ModelFile;
+use crate::state::{CHUNK, Scratch, State};
+use crate::weights::{LayerWeights, Progress, Weights};
+use crate::{Error, ErrorKind, Result};
+use frontdesk_kernels::attention::AttentionSpec;
+use std::io::{Read, Seek};
+
+/// A decoder model on a backend.
+pub struct Decoder<B: Backend> {
+    config: Config,
+    weights: Weights<B>,
+    backend: B,
+}
+
+/// A named place in the forward pass, where backends can be compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checkpoint {
+    /// Scaled embeddings.
+    Embedded,
+    /// The residual stream after a layer's attention was added.
+    AfterAttention(usize),
+    /// The residual stream after a layer.
+    AfterLayer(usize),
+}
+
+/// Sees the residual stream, `[tokens, hidden]`, at each checkpoint.
+pub type Observer<'a, B> = &'a mut dyn FnMut(Checkpoint, &mut B, &<B as Backend>::Tensor);
+
+impl<B: Backend> Decoder<B> {
+    /// Loads the model of `file` to `backend`.
+    pub fn load<R: Read + Seek>(
+        file: &mut ModelFile<R>,
+        mut backend: B,
+        progress: Progress<'_>,
+    ) -> Result<Self> {
+        let config = Config::from_metadata(file.metadata())?;
+        let weights = Weights::load(file, &config, &mut backend, progress)?;
+        Ok(Self { config, weights, backend })
+    }
+
+    /// Sizes and traits.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Number of token ids.
+    pub fn vocabulary(&self) -> usize {
+        self.weights.vocabulary
+    }
+
+    /// Number of weights.
+    pub fn parameters(&self) -> u64 {
+        self.weights.parameters
+    }
+
+    /// Bytes the backend holds.
+    pub fn bytes(&self) -> usize {
+        self.backend.bytes()
+    }
+
+    /// Empty state for `capacity` positions.
+    ///
+    /// # Errors
+    /// `InvalidInput` for zero or more positions than the model was trained for.
+    pub fn state(&mut self, capacity: usize) -> Result<State<B>> {
+        let trained = self.config.context_length;
+        if capacity == 0 || capacity > trained {
+            let message = format!("{capacity} tokens of context; the model takes 1 to {trained}");
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
+        State::new(&self.config, self.weights.vocabulary, capacity, &mut self.backend)
+    }
+
+    /// Appends at most [`CHUNK`] tokens to the state.
+    ///
+    /// # Errors
+    /// `ContextOverflow` when they do not fit, `InvalidInput` for none, too many or unknown ids.
+    pub fn extend(&mut self, state: &mut State<B>, ids: &[u32]) -> Result<()> {
+        self.extend_observed(state, ids, &mut |_, _, _| {})
+    }
+
+    /// As [`Decoder::extend`], showing the residual stream at each checkpoint.
+    pub fn extend_observed(
+        &mut self,
+        state: &mut State<B>,
+        ids: &[u32],
+        observer: Observer<'_, B>,
+    ) -> Result<()> {
+        self.check(state, ids)?;
+        let Self { config, weights, backend } = self;
+        let State { tokens, caches, global_rope, local_rope, scratch, .. } = state;
+        backend.seek(&mut scratch.cursor, ids, tokens.len());
+        let Scratch { cursor, residual, .. } = scratch;
+        backend.embed(cursor, &weights.embedding, config.embedding_scale, residual);
+        observer(Checkpoint::Embedded, backend, residual);
+        for (index, (layer, cache)) in weights.layers.iter().zip(caches).enumerate() {
+            let kind = config.layer(index);
+            let rope = match (kind.window, &*local_rope) {
+                (Some(_), Some(local)) => local,
+                _ => &*global_rope,
+            };
+            let pass = LayerPass { config, layer, window: kind.window, rope };
+            pass.attention(backend, scratch, cache);
+            observer(Checkpoint::AfterAttention(index), backend, &scratch.residual);
+            pass.feed_forward(backend, scratch);
+            observer(Checkpoint::AfterLayer(index), backend, &scratch.residual);
+        }
+        let Scratch { cursor, residual, normed, .. } = scratch;
+        backend.rms_norm(cursor, residual, &weights.output_norm, config.epsilon, normed);
+        tokens.extend_from_slice(ids);
+        Ok(())
+    }
+
+    /// Logits after token `index` of the chunk last appended, `[vocabulary]`.
+    pub async fn logits(
+        &mut self,
+        state: &mut State<B>,
+        index: usize,
+        into: &mut Vec<f32>,
+    ) -> Result<()> {
+        let Self { weights, backend, .. } = self;
+        let Scratch { normed, logits, .. } = &mut state.scratch;
+        let output = weights.output.as_ref().unwrap_or(&weights.embedding);
+        backend.matvec(normed, index, output, logits);
+        into.resize(weights.vocabulary, 0.0);
+        backend.read(logits, into).await
+    }
+
+    fn check(&self, state: &State<B>, ids: &[u32]) -> Result<()> {
+        let invalid = |message| Err(Error::new(ErrorKind::InvalidInput, message));
+        if ids.is_empty() || ids.len() > CHUNK {
+            return invalid(format!("{} tokens in one pass; 1 to {CHUNK} are possible", ids.len()));
+        }
+        if let Some(id) = ids.iter().find(|&&id| id as usize >= self.weights.vocabulary) {
+            return invalid(format!("token {id} is not in the vocabulary"));
+        }
+        if state.tokens.len() + ids.len() > state.capacity {
+            return Err(Error::context_overflow(state.tokens.len() + ids.len(), state.capacity));
+        }
+        Ok(())
+    }
+}
+
+/// One layer over the tokens in flight.
+struct LayerPass<'a, B: Backend> {
+    config: &'a Config,
+    layer: &'a LayerWeights<B>,
+    window: Option<usize>,
+    rope: &'a B::Rope,
+}
+
+impl<B: Backend> LayerPass<'_, B> {
+    fn attention(&self, backend: &mut B, scratch: &mut Scratch<B>, cache: &mut B::Cache) {
+        let Self { config, layer, .. } = self;
+        let Scratch { cursor, residual, normed, query, key, value, attended, update, .. } = scratch;
+        backend.rms_norm(cursor, residual, &layer.attention_norm, config.epsilon, normed);
+        let outputs = &mut [(&layer.query, &mut *query), (&layer.key, key), (&layer.value, value)];
+        backend.matmul(cursor, normed, outputs);
+        if let Some((query_norm, key_norm)) = &layer.qk_norm {
+            backend.rms_norm_in_place(cursor, query, query_norm, config.epsilon);
+            backend.rms_norm_in_place(cursor, key, key_norm, config.epsilon);
+        }
+        backend.rope(cursor, self.rope, config.heads, query);
+        backend.rope(cursor, self.rope, config.kv_heads, key);
+        backend.write_cache(cursor, key, value, cache);
+        let spec = AttentionSpec {
+            heads: config.heads,
+            scale: config.attention_scale,
+            window: self.window,
+        };
+        backend.attention(cursor, spec, query, cache, attended);
+        backend.matmul(cursor, attended, &mut [(&layer.attention_output, &mut *update)]);
+        if let Some((norm, _)) = &layer.sandwich_norms {
+            backend.rms_norm_in_place(cursor, update, norm, config.epsilon);
+        }
+        backend.add(cursor, residual, update);
+    }
+
+    fn feed_forward(&self, backend: &mut B, scratch: &mut Scratch<B>) {
+        let Self { config, layer, .. } = self;
+        let Scratch { cursor, residual, normed, update, gate, up, .. } = scratch;
+        backend.rms_norm(cursor, residual, &layer.feed_forward_norm, config.epsilon, normed);
+        backend.matmul(cursor, normed, &mut [(&layer.gate, &mut *gate), (&layer.up, &mut *up)]);
+        backend.gate(cursor, config.activation, gate, up);
+        backend.matmul(cursor, gate, &mut [(&layer.down, &mut *update)]);
+        if let Some((_, norm)) = &layer.sandwich_norms {
+            backend.rms_norm_in_place(cursor, update, norm, config.epsilon);
+        }
+        backend.add(cursor, residual, update);
+    }
+}

@@ -1,0 +1,102 @@
+//! What a decoder remembers between tokens: the KV cache, and scratch for the tokens in flight.
+
+use crate::Result;
+use crate::backend::{Backend, RopeSpec};
+use crate::config::{Config, LayerAttention};
+
+/// Most tokens of one forward pass: enough to use each weight often, few enough to stop promptly.
+pub const CHUNK: usize = 64;
+
+/// KV cache of fixed capacity and every buffer of the forward pass.
+pub struct State<B: Backend> {
+    /// Ids whose keys and values are cached, by position.
+    pub(crate) tokens: Vec<u32>,
+    /// Positions there is room for.
+    pub(crate) capacity: usize,
+    pub(crate) caches: Vec<B::Cache>,
+    pub(crate) global_rope: B::Rope,
+    pub(crate) local_rope: Option<B::Rope>,
+    pub(crate) scratch: Scratch<B>,
+}
+
+/// Buffers for at most [`CHUNK`] tokens.
+pub(crate) struct Scratch<B: Backend> {
+    pub(crate) cursor: B::Cursor,
+    /// Residual stream, `[tokens, hidden]`.
+    pub(crate) residual: B::Tensor,
+    /// `[tokens, hidden]`.
+    pub(crate) normed: B::Tensor,
+    /// `[tokens, heads * head]`.
+    pub(crate) query: B::Tensor,
+    /// `[tokens, kv_heads * head]`.
+    pub(crate) key: B::Tensor,
+    /// `[tokens, kv_heads * head]`.
+    pub(crate) value: B::Tensor,
+    /// `[tokens, heads * head]`.
+    pub(crate) attended: B::Tensor,
+    /// What a part adds to the residual stream, `[tokens, hidden]`.
+    pub(crate) update: B::Tensor,
+    /// `[tokens, feed_forward]`.
+    pub(crate) gate: B::Tensor,
+    /// `[tokens, feed_forward]`.
+    pub(crate) up: B::Tensor,
+    /// `[1, vocabulary]`.
+    pub(crate) logits: B::Tensor,
+}
+
+impl<B: Backend> State<B> {
+    /// Empty state for `capacity` positions.
+    pub fn new(
+        config: &Config,
+        vocabulary: usize,
+        capacity: usize,
+        backend: &mut B,
+    ) -> Result<Self> {
+        let (query, kv) = (config.query_width(), config.kv_width());
+        let rope = |backend: &mut B, attention: LayerAttention| {
+            backend.rope_table(RopeSpec {
+                positions: capacity,
+                dimensions: config.head_dimensions,
+                base: attention.rope_base,
+                scale: attention.rope_scale,
+            })
+        };
+        Ok(Self {
+            tokens: Vec::with_capacity(capacity),
+            capacity,
+            caches: (0..config.layers)
+                .map(|_| backend.cache(config.kv_heads, config.head_dimensions, capacity))
+                .collect::<Result<_>>()?,
+            global_rope: rope(backend, config.global)?,
+            local_rope: config.local.map(|(local, _)| rope(backend, local)).transpose()?,
+            scratch: Scratch {
+                cursor: backend.cursor(CHUNK)?,
+                residual: backend.tensor(CHUNK, config.hidden)?,
+                normed: backend.tensor(CHUNK, config.hidden)?,
+                query: backend.tensor(CHUNK, query)?,
+                key: backend.tensor(CHUNK, kv)?,
+                value: backend.tensor(CHUNK, kv)?,
+                attended: backend.tensor(CHUNK, query)?,
+                update: backend.tensor(CHUNK, config.hidden)?,
+                gate: backend.tensor(CHUNK, config.feed_forward)?,
+                up: backend.tensor(CHUNK, config.feed_forward)?,
+                logits: backend.tensor(1, vocabulary)?,
+            },
+        })
+    }
+
+    /// Ids whose keys and values are cached, by position.
+    pub fn tokens(&self) -> &[u32] {
+        &self.tokens
+    }
+
+    /// Positions there is room for.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Forgets everything from `length` on.
+    pub fn truncate(&mut self, length: usize) {
+        self.tokens.truncate(length);
+    }
+}

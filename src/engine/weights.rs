@@ -1,0 +1,225 @@
+//! A decoder's tensors on a backend, loaded one by one so that the file is never whole in memory.
+
+use crate::backend::{Backend, MatrixSource};
+use crate::config::Config;
+use crate::model_file::ModelFile;
+use crate::{Error, ErrorKind, Result};
+use frontdesk_kernels::quant::{TensorType, dequantise};
+use std::io::{Read, Seek};
+
+/// Weights of a decoder.
+pub struct Weights<B: Backend> {
+    /// `[vocabulary, hidden]`.
+    pub embedding: B::Matrix,
+    /// Layers in order.
+    pub layers: Vec<LayerWeights<B>>,
+    /// `[hidden]`.
+    pub output_norm: B::Vector,
+    /// `[vocabulary, hidden]`; none where the embedding serves.
+    pub output: Option<B::Matrix>,
+    /// Rows of the embedding.
+    pub vocabulary: usize,
+    /// Weights in all.
+    pub parameters: u64,
+}
+
+/// Weights of one layer. Widths: query = heads * head, kv = kv_heads * head.
+pub struct LayerWeights<B: Backend> {
+    /// `[hidden]`.
+    pub attention_norm: B::Vector,
+    /// `[query, hidden]`.
+    pub query: B::Matrix,
+    /// `[kv, hidden]`.
+    pub key: B::Matrix,
+    /// `[kv, hidden]`.
+    pub value: B::Matrix,
+    /// `[head]` each: queries, keys.
+    pub qk_norm: Option<(B::Vector, B::Vector)>,
+    /// `[hidden, query]`.
+    pub attention_output: B::Matrix,
+    /// `[hidden]` each: after attention, after feed-forward.
+    pub sandwich_norms: Option<(B::Vector, B::Vector)>,
+    /// `[hidden]`.
+    pub feed_forward_norm: B::Vector,
+    /// `[feed_forward, hidden]`.
+    pub gate: B::Matrix,
+    /// `[feed_forward, hidden]`.
+    pub up: B::Matrix,
+    /// `[hidden, feed_forward]`.
+    pub down: B::Matrix,
+}
+
+/// Told how many bytes of weights are loaded, of how many.
+pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
+
+impl<B: Backend> Weights<B> {
+    /// Loads every tensor the configuration asks for.
+    ///
+    /// # Errors
+    /// `InvalidModel` when one is missing or has another shape, `UnsupportedModel` when the file
+    /// has tensors that change the computation in a way this engine does not know.
+    pub fn load<R: Read + Seek>(
+        file: &mut ModelFile<R>,
+        config: &Config,
+        backend: &mut B,
+        progress: Progress<'_>,
+    ) -> Result<Self> {
+        refuse_unknown(file)?;
+        let vocabulary = match file.tensor("token_embd.weight").map(|entry| &entry.shape[..]) {
+            Some(&[vocabulary, _]) => vocabulary,
+            _ => return Err(Error::invalid_model("token_embd.weight is missing or not a matrix")),
+        };
+        let parameters = file.tensors().map(|entry| entry.shape.iter().product::<usize>() as u64);
+        let parameters = parameters.sum();
+        let total = file.tensors().map(|entry| entry.bytes as u64).sum();
+        let raw = Vec::new();
+        let mut loader = Loader { file, backend, raw, progress, loaded: 0, total };
+        let hidden = config.hidden;
+        let embedding = loader.matrix("token_embd.weight", [vocabulary, hidden])?;
+        let output = if loader.file.tensor("output.weight").is_some() {
+            Some(loader.matrix("output.weight", [vocabulary, hidden])?)
+        } else {
+            None
+        };
+        let layers =
+            (0..config.layers).map(|index| loader.layer(config, index)).collect::<Result<_>>()?;
+        let output_norm = loader.vector("output_norm.weight", hidden)?;
+        Ok(Self { embedding, layers, output_norm, output, vocabulary, parameters })
+    }
+}
+
+/// Biases and frequency tables would be computed with, were they known; ignoring them is wrong.
+fn refuse_unknown<R: Read + Seek>(file: &ModelFile<R>) -> Result<()> {
+    let unknown = file.tensors().find(|entry| {
+        let known = ["token_embd.weight", "output.weight", "output_norm.weight"];
+        let layer_part = entry.name.strip_prefix("blk.").and_then(|name| name.split_once('.'));
+        let in_layer = layer_part.is_some_and(|(_, part)| LAYER_TENSORS.contains(&part));
+        !in_layer && !known.contains(&entry.name.as_str())
+    });
+    match unknown {
+        None => Ok(()),
+        Some(entry) => Err(Error::new(
+            ErrorKind::UnsupportedModel,
+            format!(
+                "tensor '{}' has no place in the supported architectures",
+                entry.name.chars().take(80).flat_map(char::escape_debug).collect::<String>()
+            ),
+        )),
+    }
+}
+
+const LAYER_TENSORS: [&str; 13] = [
+    "attn_norm.weight",
+    "attn_q.weight",
+    "attn_k.weight",
+    "attn_v.weight",
+    "attn_q_norm.weight",
+    "attn_k_norm.weight",
+    "attn_output.weight",
+    "post_attention_norm.weight",
+    "post_ffw_norm.weight",
+    "ffn_norm.weight",
+    "ffn_gate.weight",
+    "ffn_up.weight",
+    "ffn_down.weight",
+];
+
+struct Loader<'a, R, B> {
+    file: &'a mut ModelFile<R>,
+    backend: &'a mut B,
+    /// Bytes of the tensor at hand, reused.
+    raw: Vec<u8>,
+    progress: Progress<'a>,
+    loaded: u64,
+    total: u64,
+}
+
+impl<R: Read + Seek, B: Backend> Loader<'_, R, B> {
+    /// Reads a tensor into `raw` after checking its shape.
+    fn read(&mut self, name: &str, shape: &[usize]) -> Result<TensorType> {
+        let entry = self
+            .file
+            .tensor(name)
+            .ok_or_else(|| Error::invalid_model(format!("tensor '{name}' is missing")))?;
+        if entry.shape != shape {
+            let found = &entry.shape;
+            let message = format!("tensor '{name}' has shape {found:?}, expected {shape:?}");
+            return Err(Error::invalid_model(message));
+        }
+        let tensor_type = entry.tensor_type;
+        self.file.read_tensor(name, &mut self.raw)?;
+        self.loaded += self.raw.len() as u64;
+        (self.progress)(self.loaded, self.total);
+        Ok(tensor_type)
+    }
+
+    fn vector(&mut self, name: &str, length: usize) -> Result<B::Vector> {
+        let tensor_type = self.read(name, &[length])?;
+        let mut values = vec![0.0; length];
+        dequantise(tensor_type, &self.raw, &mut values);
+        self.backend.vector(&values)
+    }
+
+    fn matrix(&mut self, name: &str, shape: [usize; 2]) -> Result<B::Matrix> {
+        self.reordered_matrix(name, shape, &|row| row)
+    }
+
+    fn reordered_matrix(
+        &mut self,
+        name: &str,
+        shape: [usize; 2],
+        source_row: &dyn Fn(usize) -> usize,
+    ) -> Result<B::Matrix> {
+        let tensor_type = self.read(name, &shape)?;
+        self.backend.matrix(MatrixSource { tensor_type, raw: &self.raw, shape, source_row })
+    }
+
+    /// A query or key matrix, its rows in the order of half-split rotation.
+    fn rotated_matrix(
+        &mut self,
+        name: &str,
+        shape: [usize; 2],
+        config: &Config,
+    ) -> Result<B::Matrix> {
+        if !config.rope_pairs_neighbours {
+            return self.matrix(name, shape);
+        }
+        let width = config.head_dimensions;
+        self.reordered_matrix(name, shape, &|row| {
+            let (head, element) = (row / width, row % width);
+            let (pair, second) = (element % (width / 2), element / (width / 2));
+            head * width + 2 * pair + second
+        })
+    }
+
+    fn layer(&mut self, config: &Config, index: usize) -> Result<LayerWeights<B>> {
+        let name = |part: &str| format!("blk.{index}.{part}.weight");
+        let (hidden, feed_forward) = (config.hidden, config.feed_forward);
+        let (query, kv, head) = (config.query_width(), config.kv_width(), config.head_dimensions);
+        Ok(LayerWeights {
+            attention_norm: self.vector(&name("attn_norm"), hidden)?,
+            query: self.rotated_matrix(&name("attn_q"), [query, hidden], config)?,
+            key: self.rotated_matrix(&name("attn_k"), [kv, hidden], config)?,
+            value: self.matrix(&name("attn_v"), [kv, hidden])?,
+            qk_norm: match config.qk_norm {
+                true => Some((
+                    self.vector(&name("attn_q_norm"), head)?,
+                    self.vector(&name("attn_k_norm"), head)?,
+                )),
+                false => None,
+            },
+            attention_output: self.matrix(&name("attn_output"), [hidden, query])?,
+            sandwich_norms: match config.sandwich_norms {
+                true => Some((
+                    self.vector(&name("post_attention_norm"), hidden)?,
+                    self.vector(&name("post_ffw_norm"), hidden)?,
+                )),
+                false => None,
+            },
+            feed_forward_norm: self.vector(&name("ffn_norm"), hidden)?,
+            gate: self.matrix(&name("ffn_gate"), [feed_forward, hidden])?,
+            up: self.matrix(&name("ffn_up"), [feed_forward, hidden])?,
+            down: self.matrix(&name("ffn_down"), [hidden, feed_forward])?,
+        })
+    }
+}
