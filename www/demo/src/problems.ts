@@ -1,4 +1,5 @@
 // Errors in words: what happened, what was not lost, what to do.
+import { FrontdeskError } from 'frontdesk';
 
 export interface Problem {
   readonly title: string;
@@ -68,9 +69,16 @@ const BY_CODE: Readonly<Record<string, Words>> = {
 
 const UNKNOWN: Words = { title: 'Something went wrong.', kept: TEXT_KEPT, todo: 'Try again; if it stays, reload the page.' };
 
+const MODEL_MISSING: Words = {
+  title: 'The model file is not on this server.',
+  kept: NOTHING_SENT,
+  todo: 'Fetch it there with ./build.sh demo, then try again.',
+};
+
 export function problemOf(error: unknown): Problem {
-  const { code, message } = errorFacts(error);
-  return { ...(BY_CODE[code] ?? UNKNOWN), detail: `${code}: ${message}` };
+  const { code, message, status } = errorFacts(error);
+  const words = code === 'download_failed' && status === 404 ? MODEL_MISSING : (BY_CODE[code] ?? UNKNOWN);
+  return { ...words, detail: `${code}: ${message}` };
 }
 
 /** True for what a visitor's own Stop or Cancel causes. */
@@ -78,11 +86,14 @@ export function isAbort(error: unknown): boolean {
   return error instanceof DOMException && error.name === 'AbortError';
 }
 
-function errorFacts(error: unknown): { readonly code: string; readonly message: string } {
-  if (typeof error !== 'object' || error === null) return { code: 'unknown', message: String(error) };
-  const { code, name, message } = error as { code?: unknown; name?: unknown; message?: unknown };
-  return {
-    code: typeof code === 'string' ? code : typeof name === 'string' ? name : 'unknown',
-    message: typeof message === 'string' ? message : '',
-  };
+interface ErrorFacts {
+  readonly code: string;
+  readonly message: string;
+  /** Of the server's answer, where there was one. */
+  readonly status?: string | number | undefined;
+}
+
+function errorFacts(error: unknown): ErrorFacts {
+  if (FrontdeskError.isInstance(error)) return { code: error.code, message: error.message, status: error.details['status'] };
+  return error instanceof Error ? { code: error.name, message: error.message } : { code: 'unknown', message: String(error) };
 }
