@@ -1,0 +1,76 @@
+/** The desk's life: several calls at once, destroy, a dead worker, files in other places. */
+import { createDesk, expect, LABELS, openPage, test, TICKET } from './fixtures.ts';
+
+test('calls at the same time are answered one after another, each with its own answer', async ({ desk }) => {
+  const texts = [TICKET, 'My parcel has not arrived yet and the tracking page shows nothing.', TICKET];
+  const results = await desk.page.evaluate(
+    ([texts, labels]) => Promise.all(texts.map((text) => window.desk.classify(text, { labels, threshold: 0 }))),
+    [texts, LABELS] as const,
+  );
+  expect(results.map(({ value }) => value)).toEqual(['billing', 'shipping', 'billing']);
+});
+
+test('destroy ends what runs, may be called twice, and later calls reject', async ({ desk, site }) => {
+  const page = await openPage(await desk.page.context().newPage(), site);
+  await createDesk(page, { modelBaseUrl: '/models' });
+  const { running, later, chat } = await page.evaluate(
+    async ([text, labels]) => {
+      const running = window.settle(window.desk.classify(text.repeat(20), { labels, threshold: 0 }));
+      await window.desk.destroy();
+      await window.desk.destroy();
+      const later = await window.settle(window.desk.classify(text, { labels }));
+      const chat = await window.settle(window.desk.chat.completions.create({ messages: [{ role: 'user', content: 'hello' }] }));
+      return { running: await running, later, chat };
+    },
+    [TICKET, LABELS] as const,
+  );
+  for (const { error } of [running, later, chat]) expect(error).toMatchObject({ code: 'destroyed', isFrontdeskError: true });
+  await page.close();
+});
+
+test('a worker that dies fails its calls with a typed error, and the next call starts another', async ({ desk, site }) => {
+  const page = await openPage(await desk.page.context().newPage(), site);
+  await createDesk(page, { modelBaseUrl: '/models', workerUrl: '/mortal_worker.js', mode: 'only_on_device' });
+  const { died, waiting, next } = await page.evaluate(
+    async ([text, labels]) => {
+      const died = window.settle(window.desk.classify('die', { labels }));
+      const waiting = window.settle(window.desk.classify(text, { labels }));
+      const settled = { died: await died, waiting: await waiting };
+      return { ...settled, next: await window.settle(window.desk.classify(text, { labels })) };
+    },
+    [TICKET, LABELS] as const,
+  );
+  for (const { error } of [died, waiting]) expect(error).toMatchObject({ code: 'worker_died', isFrontdeskError: true });
+  expect(next.value).toMatchObject({ value: 'billing', source: 'device' });
+  await page.close();
+});
+
+test('a worker or a module that is not there is a typed error', async ({ page, site }) => {
+  await openPage(page, site);
+  const worker = await page.evaluate(() => window.settle(window.frontdesk.Frontdesk.create({ modelBaseUrl: '/models', workerUrl: '/no_such_worker.js' })));
+  expect(worker.error).toMatchObject({ code: 'worker_died', isFrontdeskError: true });
+  const wasm = await page.evaluate(() => window.settle(window.frontdesk.Frontdesk.create({ modelBaseUrl: '/models', wasmUrl: '/no_such_folder' })));
+  expect(wasm.error).toMatchObject({ code: 'module_load_failed', isFrontdeskError: true });
+});
+
+test('the WebAssembly files may lie elsewhere', async ({ desk, site }) => {
+  const page = await openPage(await desk.page.context().newPage(), site);
+  desk.requests.length = 0;
+  const info = await createDesk(page, { modelBaseUrl: '/models', wasmUrl: '/sdk/wasm/' });
+  const variant = info?.variant ?? 'none';
+  expect(desk.requests).toContain(`GET ${site.origin}/sdk/wasm/${variant}/frontdesk_bg.wasm`);
+  const others = desk.requests.filter((request) => request.includes('/wasm/') && !request.includes(`/wasm/${variant}/`));
+  expect(others).toEqual([]);
+  await page.close();
+});
+
+test('no call loosens a desk that was made with only_on_device', async ({ desk, site }) => {
+  const page = await openPage(await desk.page.context().newPage(), site);
+  await createDesk(page, { modelBaseUrl: '/models', mode: 'only_on_device' });
+  const { error } = await page.evaluate(
+    ([text, labels]) => window.settle(window.desk.classify(text, { labels, mode: 'cascade', threshold: 1 })),
+    [TICKET, LABELS] as const,
+  );
+  expect(error).toMatchObject({ code: 'invalid_input', isFrontdeskError: true });
+  await page.close();
+});

@@ -1,0 +1,3 @@
+// The SDK's worker, which dies when it is asked to classify the text "die".
+import './die_on_demand.js';
+import '/sdk/worker.js';

@@ -1,0 +1,91 @@
+// Lint rules of the workspace and of the browser tests, the import rules of ARCHITECTURE.md among them; paths are from the repository's root.
+import eslint from '@eslint/js';
+import { defineConfig, globalIgnores } from 'eslint/config';
+import tseslint from 'typescript-eslint';
+
+const workerSide = ['engine_module', 'job_queue', 'store'];
+
+/** Who may import what of the SDK; whoever is not listed is one of the public files at the end. */
+const layers = {
+  protocol: [],
+  errors: [],
+  abort: [],
+  results: ['protocol', 'errors'],
+  wire_errors: ['protocol', 'errors'],
+  stream: ['abort'],
+  model_folder: ['protocol'],
+  variant: ['protocol', 'wasm-feature-detect'],
+  checks: ['protocol', 'errors'],
+  models: ['protocol', 'errors', 'frontdesk:models'],
+  client: ['protocol', 'errors', 'wire_errors', 'abort'],
+  run: ['errors', 'results'],
+  cascade: ['protocol', 'errors', 'results', 'client', 'run', 'stream', 'providers/provider'],
+  'providers/provider': ['protocol', 'errors'],
+};
+for (const name of workerSide) {
+  layers[name] = [...workerSide, 'protocol', 'errors', 'wire_errors', 'model_folder', 'variant', 'wasm/simd/frontdesk', 'wasm/relaxed/frontdesk'];
+}
+layers.worker = layers.store;
+
+function mayImportOnly(names, message) {
+  const files = names.map((name) => (name.includes(':') || name.includes('wasm-') ? name : `\\.{1,2}/(?:\\.\\./)?${name}\\.js`));
+  const regex = names.length === 0 ? '.' : `^(?!(?:${files.join('|')})$)`;
+  return refuse(regex, message);
+}
+
+function readonly(names) {
+  return Object.fromEntries(names.map((name) => [name, 'readonly']));
+}
+
+function refuse(regex, message) {
+  return { 'no-restricted-imports': ['error', { patterns: [{ regex, message }] }] };
+}
+
+const layerRules = Object.entries(layers).map(([name, allowed]) => ({
+  files: [`www/sdk/src/${name}.ts`],
+  rules: mayImportOnly(allowed, `${name}.ts may import only: ${allowed.join(', ') || 'nothing'}.`),
+}));
+
+export default defineConfig(
+  globalIgnores(['**/dist/', '**/node_modules/', 'www/sdk/wasm/', 'target/']),
+  eslint.configs.recommended,
+  {
+    files: ['**/*.ts', '**/*.tsx'],
+    extends: [tseslint.configs.recommendedTypeChecked, tseslint.configs.stylisticTypeChecked],
+    languageOptions: { parserOptions: { projectService: true } },
+    rules: {
+      '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      // `throw signal.reason` is how aborts are passed on; its type is unknown.
+      '@typescript-eslint/only-throw-error': ['error', { allowThrowingUnknown: true, allowRethrowing: true }],
+    },
+  },
+  {
+    files: ['**/*.mjs', '**/*.js'],
+    languageOptions: { globals: readonly(['process', 'console', 'URL', 'Buffer', 'fetch', 'AbortController', 'AbortSignal', 'Response', 'setTimeout', 'clearTimeout']) },
+  },
+  {
+    files: ['tests/browser/pages/*.js'],
+    languageOptions: { globals: readonly(['window', 'document', 'navigator', 'performance', 'self', 'DOMException', 'StorageManager']) },
+  },
+  // Playwright's fixtures without dependencies begin with an empty pattern.
+  { files: ['tests/browser/*fixtures.ts'], rules: { 'no-empty-pattern': 'off' } },
+  {
+    files: ['www/sdk/src/**/*.ts'],
+    rules: refuse('(?:^|/)(?:worker|store|job_queue|engine_module|frontdesk_bg)\\.|/wasm/', 'Only the worker imports what runs in it.'),
+  },
+  {
+    files: ['www/sdk/src/providers/*.ts'],
+    rules: refuse(
+      '^(?!(?:\\./\\w+|\\.\\./(?:protocol|errors|abort))\\.js$|eventsource-parser$)',
+      'Providers may import their own folder, protocol, errors and abort only.',
+    ),
+  },
+  ...layerRules,
+  // Declarations run nowhere.
+  { files: ['www/sdk/src/*.d.ts'], rules: { 'no-restricted-imports': 'off' } },
+  {
+    files: ['www/demo/**/*.{ts,tsx}', 'www/extension/**/*.{ts,tsx}'],
+    rules: refuse('^frontdesk/|/sdk/', 'Only the package name, no paths into it.'),
+  },
+);

@@ -1,0 +1,33 @@
+/** How the tests run: pure functions without a browser, everything else in a real Chromium with a real model. */
+import { defineConfig } from '@playwright/test';
+
+const executablePath = process.env.FRONTDESK_CHROMIUM ?? '/usr/bin/chromium';
+
+export default defineConfig({
+  testDir: '../tests/browser',
+  // These files lie outside this workspace; the run finds the packages through this file's paths.
+  tsconfig: '../tests/browser/tsconfig.run.json',
+  outputDir: '../target/browser-test-results',
+  // One model at a time: two would fight for the cores and make each other slow.
+  workers: 1,
+  fullyParallel: false,
+  forbidOnly: Boolean(process.env.CI),
+  timeout: 60_000,
+  reporter: [['list']],
+  projects: [
+    { name: 'unit', testMatch: '**/unit/*.spec.ts' },
+    {
+      name: 'chromium',
+      testMatch: '**/*.spec.ts',
+      testIgnore: '**/unit/**',
+      use: {
+        browserName: 'chromium',
+        headless: true,
+        launchOptions: {
+          executablePath,
+          args: ['--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+        },
+      },
+    },
+  ],
+});

@@ -1,0 +1,86 @@
+// Bundles the SDK into dist/: index.js, worker.js, the type declarations and the WebAssembly modules.
+import { execFileSync } from 'node:child_process';
+import { cp, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const here = fileURLToPath(new URL('./', import.meta.url));
+const dist = join(here, 'dist');
+const wasm = join(here, 'wasm');
+const manifestFile = join(here, '../../models/manifest.json');
+const variants = ['simd', 'relaxed'];
+const glueFiles = ['frontdesk.js', 'frontdesk_bg.wasm'];
+
+/** Only what the page needs of the manifest goes into the bundle. */
+const modelManifest = {
+  name: 'model-manifest',
+  setup(builder) {
+    builder.onResolve({ filter: /^frontdesk:models$/ }, ({ path }) => ({ path, namespace: 'models' }));
+    builder.onLoad({ filter: /.*/, namespace: 'models' }, async () => {
+      const { models } = JSON.parse(await readFile(manifestFile, 'utf8'));
+      return { contents: JSON.stringify(models.map(forThePage)), loader: 'json', watchFiles: [manifestFile] };
+    });
+  },
+};
+
+/** The generated glue stays a file of its own, so that a page loads one variant and no more. */
+const glueStaysOutside = {
+  name: 'glue-stays-outside',
+  setup(builder) {
+    builder.onResolve({ filter: /\/wasm\/\w+\/frontdesk\.js$/ }, ({ path }) => ({ path: path.replace(/^\.\.\//, './'), external: true }));
+  },
+};
+
+await rm(dist, { recursive: true, force: true });
+const bundle = await build({
+  absWorkingDir: here,
+  entryPoints: ['src/index.ts', 'src/worker.ts'],
+  outdir: dist,
+  bundle: true,
+  format: 'esm',
+  target: ['es2022'],
+  sourcemap: true,
+  metafile: true,
+  minifySyntax: true,
+  minifyWhitespace: true,
+  legalComments: 'inline',
+  logLevel: 'warning',
+  plugins: [modelManifest, glueStaysOutside],
+});
+execFileSync(process.execPath, [createRequire(import.meta.url).resolve('typescript/bin/tsc'), '-p', 'tsconfig.build.json'], {
+  cwd: here,
+  stdio: 'inherit',
+});
+await copyWasm();
+await writeLicences(bundle.metafile);
+
+function forThePage({ id, bytes, sha256, file, use, sources }) {
+  const url = sources.find(({ kind }) => kind === 'url')?.url;
+  return { id, bytes, sha256, file, use, ...(url && { url }) };
+}
+
+async function copyWasm() {
+  for (const variant of variants) {
+    await mkdir(join(dist, 'wasm', variant), { recursive: true });
+    for (const file of glueFiles) {
+      const from = join(wasm, variant, file);
+      if (!(await stat(from).catch(() => undefined))) {
+        console.warn(`sdk: ${from} is missing; build the WebAssembly modules first (./build.sh build)`);
+        process.exitCode = process.env.FRONTDESK_ALLOW_NO_WASM ? 0 : 1;
+        continue;
+      }
+      await cp(from, join(dist, 'wasm', variant, file));
+    }
+  }
+}
+
+/** The bundle contains other people's code; their licences travel with it. */
+async function writeLicences({ inputs }) {
+  const folders = new Set(Object.keys(inputs).flatMap((path) => path.match(/^.*node_modules\/(?:@[^/]+\/)?[^/]+/)?.[0] ?? []));
+  const texts = await Promise.all(
+    [...folders].sort().map(async (folder) => `${basename(folder)}\n\n${await readFile(join(here, folder, 'LICENSE'), 'utf8')}`),
+  );
+  await writeFile(join(dist, 'third_party_licences.txt'), texts.join('\n\n'));
+}

@@ -1,0 +1,46 @@
+/** Tells, without downloading anything, whether a model can run here and is already on the device. */
+import { findModelFile, openModelFolder } from './model_folder.js';
+import { type ModelChoice, resolveModel } from './models.js';
+import type { ModelFile, ModuleVariant } from './protocol.js';
+import { detectVariant } from './variant.js';
+
+export interface AvailabilityOptions {
+  readonly model?: ModelChoice;
+  readonly modelBaseUrl?: string;
+}
+
+export interface Availability {
+  /** `available`: on the device; `downloadable`: `create()` will fetch it; `unavailable`: see `reasons`. */
+  readonly status: 'available' | 'downloadable' | 'unavailable';
+  /** The WebAssembly module that would run; absent where none does. */
+  readonly variant?: ModuleVariant;
+  readonly crossOriginIsolated: boolean;
+  /** Threads that would be used. */
+  readonly threads: number;
+  /** For people: what is missing, or what will not be as good as it could be. */
+  readonly reasons: readonly string[];
+}
+
+/** Rejects with `InvalidInputError` for a model that does not exist. */
+export async function availability(options: AvailabilityOptions = {}): Promise<Availability> {
+  const model = resolveModel(options.model, options.modelBaseUrl);
+  const variant = await detectVariant();
+  const obstacles = [
+    ...(typeof Worker === 'undefined' ? ['this browser has no workers'] : []),
+    ...(variant === undefined ? ['this browser has no WebAssembly SIMD'] : []),
+  ];
+  const { cached, reasons } = obstacles.length > 0 ? { cached: false, reasons: obstacles } : await lookAtStorage(model);
+  const status = obstacles.length > 0 ? 'unavailable' : cached ? 'available' : 'downloadable';
+  return { status, ...(variant && { variant }), crossOriginIsolated: globalThis.crossOriginIsolated, threads: 1, reasons };
+}
+
+async function lookAtStorage(model: ModelFile): Promise<{ cached: boolean; reasons: string[] }> {
+  try {
+    if (await findModelFile(await openModelFolder(), model)) return { cached: true, reasons: [] };
+    const { quota, usage } = await navigator.storage.estimate();
+    const fits = model.bytes === undefined || quota === undefined || usage === undefined || model.bytes <= quota - usage;
+    return { cached: false, reasons: fits ? [] : ['the device has no room for the model'] };
+  } catch (error) {
+    return { cached: false, reasons: [`the model cannot be kept on this device and is fetched each time: ${String(error)}`] };
+  }
+}

@@ -1,0 +1,253 @@
+/** The desk: creates an engine, answers by the mode's rules, and says where each answer came from. */
+import { ChunkMaker, toClassification, toCompletion } from './answers.js';
+import { availability } from './availability.js';
+import { askStreaming, askWhole } from './cascade.js';
+import {
+  type ChatCompletionRequest,
+  checkChatRequest,
+  checkContextTokens,
+  checkLabels,
+  checkMode,
+  checkSubject,
+  checkText,
+  checkThreshold,
+} from './checks.js';
+import { EngineClient } from './client.js';
+import { DestroyedError, InvalidInputError } from './errors.js';
+import { absolute, type ModelChoice, resolveModel } from './models.js';
+import type { ChatDelta, ChatRequest, Label, LoadProgress, Mode, ModelInfo, Policy, PrefillProgress } from './protocol.js';
+import type { CloudProvider } from './providers/provider.js';
+import type { ChatCompletion, ChatCompletionChunk, Classification } from './results.js';
+import { Run } from './run.js';
+
+export interface CreateOptions {
+  /** Default `smollm2-135m-instruct`. Not fetched in mode `only_in_cloud`. */
+  readonly model?: ModelChoice;
+  /** A folder of your own that holds the manifest's model files under their names. */
+  readonly modelBaseUrl?: string;
+  /** Default `cascade`. A desk made with `only_on_device` cannot be told otherwise later. */
+  readonly mode?: Mode;
+  /** Confidence (0 to 1) below which `cascade` asks the cloud; default 0.6. */
+  readonly threshold?: number;
+  /** Who is asked when the device is unsure; needed by `prefer_in_cloud` and `only_in_cloud`. */
+  readonly cloud?: CloudProvider;
+  /** Tokens that prompt and answer may have together; default 2048. */
+  readonly contextTokens?: number;
+  /** Where the WebAssembly files are, if not beside this package's worker: a folder with a subfolder for each variant, or one `.wasm` file. */
+  readonly wasmUrl?: string;
+  /** Where the worker's file is, if not beside this module; must be of the page's origin. */
+  readonly workerUrl?: string;
+  /**
+   * Is given a target that dispatches `ProgressEvent`s while the model is fetched
+   * (`downloadprogress`) and read (`loadprogress`); `loaded` and `total` are bytes.
+   */
+  readonly monitor?: (target: EventTarget) => void;
+  /** Stops the creation, downloads included. */
+  readonly signal?: AbortSignal;
+}
+
+/** Options that every call takes; they go before the desk's own. */
+export interface CallOptions {
+  readonly mode?: Mode;
+  /** 0 to 1. */
+  readonly threshold?: number;
+  /** The call rejects with `signal.reason`, at once. */
+  readonly signal?: AbortSignal;
+}
+
+export interface ClassifyOptions extends CallOptions {
+  /** 2 to 256, as names or with descriptions that are shown to the model. */
+  readonly labels: readonly (string | Label)[];
+  /** What the texts are, in a few words; default "customer message". */
+  readonly subject?: string;
+  /** Tokens of the prompt done and in all. */
+  readonly onProgress?: (progress: PrefillProgress) => void;
+}
+
+/** An async iterable of chunks; may be awaited first, as with OpenAI's client. Leaving the loop stops the work. */
+export type ChatCompletionStream = Promise<AsyncIterable<ChatCompletionChunk>> & AsyncIterable<ChatCompletionChunk>;
+
+export interface ChatCompletions {
+  /** Streams. In `cascade` the first 8 tokens are held back, and decide between device and cloud. */
+  create(request: ChatCompletionRequest & { readonly stream: true }, options?: CallOptions): ChatCompletionStream;
+  /** Answers as a whole, and in `cascade` decides on the whole. */
+  create(request: ChatCompletionRequest & { readonly stream?: false }, options?: CallOptions): Promise<ChatCompletion>;
+}
+
+interface DeskParts {
+  readonly mode: Mode;
+  readonly threshold: number;
+  readonly cloud: CloudProvider | undefined;
+  readonly client: EngineClient | undefined;
+  readonly info: ModelInfo | undefined;
+}
+
+const DEFAULT_THRESHOLD = 0.6;
+const DEFAULT_CONTEXT_TOKENS = 2048;
+
+/** A model in the visitor's browser, and the way to the back office. Made with `Frontdesk.create()`. */
+export class Frontdesk {
+  /** Tells whether a model can run here; downloads nothing. */
+  static readonly availability = availability;
+
+  /** What is loaded; undefined in `only_in_cloud`, where nothing is. */
+  readonly info: ModelInfo | undefined;
+  /** Chat in OpenAI's shapes; each answer has a further field `frontdesk` that says where it came from. */
+  readonly chat: { readonly completions: ChatCompletions };
+  readonly #parts: DeskParts;
+  #destroyed = false;
+
+  private constructor(parts: DeskParts) {
+    this.#parts = parts;
+    this.info = parts.info;
+    const create = ((request: ChatCompletionRequest, options: CallOptions = {}) =>
+      request.stream === true ? this.#stream(request, options) : this.#complete(request, options)) as ChatCompletions['create'];
+    this.chat = { completions: { create } };
+  }
+
+  /**
+   * Fetches the model unless it is on the device, verifies it, and loads it in a worker.
+   * Rejects with a `FrontdeskError` (codes in the README), or with `signal.reason` when aborted.
+   */
+  static async create(options: CreateOptions = {}): Promise<Frontdesk> {
+    const { cloud, signal, monitor } = options;
+    const mode = checkMode(options.mode ?? 'cascade');
+    const threshold = checkThreshold(options.threshold ?? DEFAULT_THRESHOLD);
+    signal?.throwIfAborted();
+    if (mode === 'only_in_cloud') {
+      if (!cloud) throw new InvalidInputError('mode only_in_cloud needs a cloud');
+      return new Frontdesk({ mode, threshold, cloud, client: undefined, info: undefined });
+    }
+    if (mode === 'prefer_in_cloud' && !cloud) throw new InvalidInputError('mode prefer_in_cloud needs a cloud');
+    const client = makeClient(options);
+    const target = new EventTarget();
+    monitor?.(target);
+    try {
+      const info = await client.load({ signal, onEvent: (progress) => target.dispatchEvent(progressEvent(progress)) });
+      return new Frontdesk({ mode, threshold, cloud, client, info });
+    } catch (error) {
+      // The caller is told at once; the worker may need a moment to remove half a download.
+      void client.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Chooses one of the labels. Rejects with a `FrontdeskError` (codes in the README), or with
+   * `signal.reason` when aborted. In all modes but `only_in_cloud` a failing cloud is no error:
+   * the device's answer comes with `reason: 'cloud_failed'` and `cloudError`.
+   */
+  async classify(text: string, options: ClassifyOptions): Promise<Classification> {
+    const { signal, onProgress } = options;
+    const { policy, client, cloud } = this.#sidesFor(options);
+    const subject = options.subject === undefined ? {} : { subject: checkSubject(options.subject) };
+    const request = { text: checkText(text), labels: checkLabels(options.labels), ...subject };
+    const run = new Run(signal);
+    const outcome = await askWhole(policy.mode, run, {
+      device: client && (() => client.call('classify', { ...request, policy }, { signal, onEvent: onProgress })),
+      cloud: cloud && (() => cloud.classify(request, { ...(signal && { signal }), onSend: run.onSend })),
+    });
+    return toClassification(outcome, run, this.info);
+  }
+
+  /** Ends the worker and frees its memory; calls in flight and later ones reject. May be called again. */
+  async destroy(): Promise<void> {
+    this.#destroyed = true;
+    await this.#parts.client?.close();
+  }
+
+  async #complete(request: ChatCompletionRequest, options: CallOptions): Promise<ChatCompletion> {
+    const { policy, client, cloud } = this.#sidesFor(options);
+    const checked = checkChatRequest(request);
+    const { signal } = options;
+    const run = new Run(signal);
+    const outcome = await askWhole(policy.mode, run, {
+      device: client && (() => client.call('chat', { ...checked, policy }, { signal })),
+      cloud: cloud && (() => cloud.chat(checked, { ...(signal && { signal }), onSend: run.onSend })),
+    });
+    return toCompletion(outcome, run, { info: this.info, logprobs: request.logprobs === true });
+  }
+
+  #stream(request: ChatCompletionRequest, options: CallOptions): ChatCompletionStream {
+    // Checked inside a promise, so that all errors arrive the same way.
+    const chunks = (async () => {
+      await Promise.resolve();
+      const sides = this.#sidesFor(options);
+      return this.#chunks(checkChatRequest(request), { ...sides, signal: options.signal });
+    })();
+    const iterate = async function* () {
+      yield* await chunks;
+    };
+    return Object.assign(chunks, { [Symbol.asyncIterator]: iterate });
+  }
+
+  async *#chunks(
+    request: Omit<ChatRequest, 'policy'>,
+    { policy, client, cloud, signal: outer }: Sides & { readonly signal: AbortSignal | undefined },
+  ): AsyncGenerator<ChatCompletionChunk, void> {
+    const run = new Run(outer);
+    const chunks = new ChunkMaker({ logprobs: request.topLogprobs !== undefined });
+    const pieces = askStreaming(policy, run, {
+      device:
+        client &&
+        ((push, signal) =>
+          client.call('chat', { ...request, policy }, { signal, onEvent: (event) => { if (isDelta(event)) push(event); } })),
+      cloud: cloud && ((push, signal) => cloud.chat(request, { signal, onSend: run.onSend, onDelta: push })),
+    });
+    try {
+      let first = true;
+      for (;;) {
+        const next = await pieces.next();
+        if (first) yield chunks.first();
+        first = false;
+        if (next.done) {
+          yield chunks.last(next.value, run, this.info);
+          return;
+        }
+        yield chunks.piece(next.value);
+      }
+    } finally {
+      await pieces.return(undefined as never);
+    }
+  }
+
+  /** Who may be asked in this call. A cloud that the mode forbids is not even handed on. */
+  #sidesFor({ mode: ownMode, threshold: ownThreshold }: CallOptions): Sides {
+    if (this.#destroyed) throw new DestroyedError('the desk was destroyed');
+    const { client, cloud, ...desk } = this.#parts;
+    const mode = ownMode === undefined ? desk.mode : checkMode(ownMode);
+    const threshold = ownThreshold === undefined ? desk.threshold : checkThreshold(ownThreshold);
+    if (desk.mode === 'only_on_device' && mode !== 'only_on_device') {
+      throw new InvalidInputError('this desk was made with only_on_device; no call can loosen that');
+    }
+    if (!client && mode !== 'only_in_cloud') throw new InvalidInputError('this desk was made with only_in_cloud; it has no model');
+    if (!cloud && (mode === 'only_in_cloud' || mode === 'prefer_in_cloud')) throw new InvalidInputError(`mode ${mode} needs a cloud`);
+    return { policy: { mode, threshold }, client, cloud: mode === 'only_on_device' ? undefined : cloud };
+  }
+}
+
+interface Sides {
+  readonly policy: Policy;
+  readonly client: EngineClient | undefined;
+  readonly cloud: CloudProvider | undefined;
+}
+
+function makeClient({ model, modelBaseUrl, contextTokens, wasmUrl, workerUrl }: CreateOptions): EngineClient {
+  return new EngineClient({
+    ...(workerUrl !== undefined && { workerUrl: absolute(workerUrl) }),
+    load: {
+      model: resolveModel(model, modelBaseUrl),
+      contextTokens: checkContextTokens(contextTokens ?? DEFAULT_CONTEXT_TOKENS),
+      ...(wasmUrl !== undefined && { wasmUrl: absolute(wasmUrl) }),
+    },
+  });
+}
+
+function progressEvent({ phase, loaded, total }: LoadProgress): ProgressEvent {
+  const type = phase === 'download' ? 'downloadprogress' : 'loadprogress';
+  return new ProgressEvent(type, { lengthComputable: total > 0, loaded, total });
+}
+
+function isDelta(event: PrefillProgress | ChatDelta): event is ChatDelta {
+  return event.type === 'delta';
+}

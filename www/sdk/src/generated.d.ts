@@ -1,0 +1,8 @@
+/** Stands in for the generated glue where it has not been built yet. */
+declare module '*/frontdesk.js' {
+  import type { EngineModule } from './engine_module.js';
+  const start: EngineModule['default'];
+  export default start;
+  export const Sha256: EngineModule['Sha256'];
+  export const Model: EngineModule['Model'];
+}

@@ -1,0 +1,43 @@
+/**
+ * The package's public interface: a small language model in the browser that answers what it can,
+ * and asks your backend only when unsure. Start at `Frontdesk.create()`.
+ */
+export type { Availability, AvailabilityOptions } from './availability.js';
+export type { ChatCompletionRequest } from './checks.js';
+export * from './errors.js';
+export {
+  type CallOptions,
+  type ChatCompletions,
+  type ChatCompletionStream,
+  type ClassifyOptions,
+  type CreateOptions,
+  Frontdesk,
+} from './frontdesk.js';
+export { DEFAULT_MODEL, type ModelByUrl, type ModelChoice } from './models.js';
+export type {
+  ChatMessage,
+  Decision,
+  Label,
+  LabelProbability,
+  LocalClassification,
+  LocalCompletion,
+  LocalTiming,
+  Mode,
+  ModelInfo,
+  ModuleVariant,
+  PrefillProgress,
+  TokenLogprob,
+  Usage,
+} from './protocol.js';
+export { openaiCompatible, type OpenaiCompatibleOptions } from './providers/openai_compatible.js';
+export type {
+  CloudChatRequest,
+  CloudClassification,
+  CloudClassifyRequest,
+  CloudCompletion,
+  CloudDelta,
+  CloudOptions,
+  CloudProvider,
+  CloudUsage,
+} from './providers/provider.js';
+export type * from './results.js';

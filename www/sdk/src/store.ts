@@ -1,0 +1,272 @@
+/** Fetches a model file, verifies it, keeps it on the device and opens it for reading (worker only). */
+import type { ByteSource, Sha256 } from './engine_module.js';
+import { DownloadFailedError, FrontdeskError, HashMismatchError, LengthMismatchError, ModelReadError, StorageFullError } from './errors.js';
+import { finalName, findModelFile, openModelFolder, PARTIAL_ENDING } from './model_folder.js';
+import type { LoadProgress, ModelFile } from './protocol.js';
+
+export interface OpenOptions {
+  readonly createHash: () => Sha256;
+  readonly signal: AbortSignal;
+  readonly onProgress: (progress: LoadProgress) => void;
+}
+
+/** A verified model file; close it once it has been read. */
+export interface OpenedModel extends ByteSource {
+  /** False where the file could not be kept and will be fetched again. */
+  readonly cached: boolean;
+  /** Why `cached` is false, for people. */
+  readonly warning?: string;
+  close(): void;
+}
+
+const PROGRESS_STEP_BYTES = 512 * 1024;
+
+/**
+ * Opens the model from the device, or downloads it first. A file has its final name only after its
+ * length and hash were found right; whatever fails before that leaves nothing behind.
+ */
+export async function openModel(model: ModelFile, options: OpenOptions): Promise<OpenedModel> {
+  let folder: FileSystemDirectoryHandle;
+  try {
+    folder = await openModelFolder();
+    const kept = await findModelFile(folder, model);
+    if (kept) return await openKept(kept);
+    await removePartials(folder);
+  } catch (error) {
+    return downloadToMemory(model, options, error);
+  }
+  const writer = await OpfsWriter.create(folder, model).catch((error: unknown) => (error instanceof Error ? error : new Error(String(error))));
+  if (writer instanceof Error) return downloadToMemory(model, options, writer);
+  try {
+    await checkRoom(model);
+    await download(model, options, writer);
+    return await openKept(await writer.keep());
+  } catch (error) {
+    await writer.discard();
+    if (options.signal.aborted || FrontdeskError.isInstance(error)) throw error;
+    return downloadToMemory(model, options, error);
+  }
+}
+
+/** Removes the file under its final name, e.g. because it was found damaged. */
+export async function forgetModel(model: ModelFile): Promise<void> {
+  const folder = await openModelFolder();
+  await folder.removeEntry(finalName(model));
+}
+
+/** Reads the opened file through and compares its hash; for files that were kept long ago. */
+export function isIntact(source: ByteSource, model: ModelFile, hash: Sha256): boolean {
+  const piece = new Uint8Array(1024 * 1024);
+  for (let offset = 0; offset < source.size; offset += piece.length) {
+    const part = piece.subarray(0, Math.min(piece.length, source.size - offset));
+    source.read(offset, part);
+    hash.update(part);
+  }
+  return hash.finish() === model.sha256;
+}
+
+/** Where downloaded bytes go. */
+interface Writer {
+  write(bytes: Uint8Array<ArrayBuffer>): void;
+}
+
+async function download(model: ModelFile, { createHash, signal, onProgress }: OpenOptions, writer: Writer): Promise<void> {
+  const response = await fetchModel(model, signal);
+  const reader = response.body.getReader();
+  const total = model.bytes ?? Number(response.headers.get('content-length') ?? 0);
+  const hash = createHash();
+  let spent = false;
+  let loaded = 0;
+  let reported = 0;
+  onProgress({ phase: 'download', loaded, total });
+  try {
+    for (;;) {
+      const { done, value } = await readPiece(reader, { signal, loaded });
+      if (done) break;
+      loaded += value.byteLength;
+      if (model.bytes !== undefined && loaded > model.bytes) throw lengthMismatch(model.bytes, loaded);
+      writer.write(value);
+      hash.update(value);
+      if (loaded - reported >= PROGRESS_STEP_BYTES) {
+        reported = loaded;
+        onProgress({ phase: 'download', loaded, total });
+      }
+    }
+    if (model.bytes !== undefined && loaded !== model.bytes) throw lengthMismatch(model.bytes, loaded);
+    onProgress({ phase: 'download', loaded, total: loaded });
+    spent = true;
+    const actual = hash.finish();
+    if (actual !== model.sha256) {
+      const message = `${model.url} is not the file that was asked for: its SHA-256 is ${actual}, not ${model.sha256}`;
+      throw new HashMismatchError(message, { details: { expected: model.sha256, actual } });
+    }
+  } finally {
+    if (!spent) hash.free();
+    reader.cancel().catch(() => undefined);
+  }
+}
+
+async function fetchModel(model: ModelFile, signal: AbortSignal): Promise<Response & { readonly body: ReadableStream<Uint8Array<ArrayBuffer>> }> {
+  let response: Response;
+  try {
+    // The browser's own cache would hold the file a second time.
+    response = await fetch(model.url, { signal, cache: 'no-store' });
+  } catch (error) {
+    signal.throwIfAborted();
+    throw new DownloadFailedError(`${model.url} could not be reached`, { cause: error });
+  }
+  const { ok, status, body } = response;
+  if (!ok || !body) {
+    throw new DownloadFailedError(`${model.url} answered with status ${status}`, { details: { status } });
+  }
+  return response as Response & { readonly body: ReadableStream<Uint8Array<ArrayBuffer>> };
+}
+
+async function readPiece(reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>, { signal, loaded }: { signal: AbortSignal; loaded: number }) {
+  try {
+    return await reader.read();
+  } catch (error) {
+    signal.throwIfAborted();
+    const message = `the download broke off after ${loaded} bytes`;
+    throw new DownloadFailedError(message, { cause: error, details: { receivedBytes: loaded } });
+  }
+}
+
+function lengthMismatch(expectedBytes: number, receivedBytes: number): LengthMismatchError {
+  const message = `the model should be ${expectedBytes} bytes long, but ${receivedBytes} arrived`;
+  return new LengthMismatchError(message, { details: { expectedBytes, receivedBytes } });
+}
+
+/** Refuses early what is known not to fit. */
+async function checkRoom(model: ModelFile): Promise<void> {
+  const { quota, usage } = await navigator.storage.estimate();
+  if (model.bytes === undefined || quota === undefined || usage === undefined) return;
+  const missingBytes = model.bytes - (quota - usage);
+  if (missingBytes > 0) throw storageFull(missingBytes);
+}
+
+function storageFull(missingBytes?: number): StorageFullError {
+  const amount = missingBytes === undefined ? '' : `: ${missingBytes} bytes are missing`;
+  const message = `the device has no room for the model${amount}`;
+  return new StorageFullError(message, missingBytes === undefined ? {} : { details: { missingBytes } });
+}
+
+/** Writes under a temporary name in the folder. */
+class OpfsWriter implements Writer {
+  readonly #folder: FileSystemDirectoryHandle;
+  readonly #file: FileSystemFileHandle;
+  readonly #handle: FileSystemSyncAccessHandle;
+  readonly #model: ModelFile;
+  #offset = 0;
+
+  private constructor(folder: FileSystemDirectoryHandle, file: FileSystemFileHandle, handle: FileSystemSyncAccessHandle, model: ModelFile) {
+    this.#folder = folder;
+    this.#file = file;
+    this.#handle = handle;
+    this.#model = model;
+  }
+
+  static async create(folder: FileSystemDirectoryHandle, model: ModelFile): Promise<OpfsWriter> {
+    const file = await folder.getFileHandle(`${model.sha256}.${crypto.randomUUID()}${PARTIAL_ENDING}`, { create: true });
+    if (!file.createSyncAccessHandle || !file.move) throw new Error('this browser cannot write files from a worker');
+    return new OpfsWriter(folder, file, await file.createSyncAccessHandle(), model);
+  }
+
+  write(bytes: Uint8Array<ArrayBuffer>): void {
+    try {
+      // A short write is how some browsers say that the disk is full.
+      if (this.#handle.write(bytes, { at: this.#offset }) !== bytes.byteLength) throw storageFull();
+    } catch (error) {
+      if (error instanceof DOMException && error.name === 'QuotaExceededError') throw storageFull();
+      throw error;
+    }
+    this.#offset += bytes.byteLength;
+  }
+
+  /** Gives the file its final name; only for bytes that were verified. */
+  async keep(): Promise<FileSystemFileHandle> {
+    this.#handle.flush();
+    this.#handle.close();
+    await this.#file.move?.(finalName(this.#model));
+    return this.#folder.getFileHandle(finalName(this.#model));
+  }
+
+  async discard(): Promise<void> {
+    this.#handle.close();
+    // Where even this fails, the next download tries again.
+    await this.#folder.removeEntry(this.#file.name).catch(() => undefined);
+  }
+}
+
+/** Keeps the bytes in memory, for browsers without a usable file system. */
+class MemoryWriter implements Writer {
+  #bytes: Uint8Array;
+  #length = 0;
+
+  constructor(expectedBytes: number) {
+    this.#bytes = new Uint8Array(expectedBytes);
+  }
+
+  write(bytes: Uint8Array): void {
+    const needed = this.#length + bytes.byteLength;
+    if (needed > this.#bytes.byteLength) {
+      const larger = new Uint8Array(Math.max(needed, this.#bytes.byteLength * 2));
+      larger.set(this.#bytes.subarray(0, this.#length));
+      this.#bytes = larger;
+    }
+    this.#bytes.set(bytes, this.#length);
+    this.#length = needed;
+  }
+
+  get written(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
+  }
+}
+
+async function downloadToMemory(model: ModelFile, options: OpenOptions, why: unknown): Promise<OpenedModel> {
+  options.signal.throwIfAborted();
+  const writer = new MemoryWriter(model.bytes ?? 1024 * 1024);
+  await download(model, options, writer);
+  const warning = `the model could not be kept on this device and will be fetched again: ${String(why)}`;
+  return { ...fromMemory(writer.written), cached: false, warning };
+}
+
+async function openKept(file: FileSystemFileHandle): Promise<OpenedModel> {
+  // Another tab may hold the file; reading it whole always works.
+  const handle = await file.createSyncAccessHandle?.({ mode: 'read-only' }).catch(() => undefined);
+  if (!handle) return { ...fromMemory(new Uint8Array(await (await file.getFile()).arrayBuffer())), cached: true };
+  return {
+    cached: true,
+    size: handle.getSize(),
+    read(offset, into) {
+      // Handles do not read into WebAssembly memory that is shared; a copy always works.
+      const piece = new Uint8Array(into.byteLength);
+      if (handle.read(piece, { at: offset }) !== piece.byteLength) throw new ModelReadError('the kept model file ends too early');
+      into.set(piece);
+    },
+    close() {
+      handle.close();
+    },
+  };
+}
+
+function fromMemory(bytes: Uint8Array): Omit<OpenedModel, 'cached' | 'warning'> {
+  return {
+    size: bytes.byteLength,
+    read(offset, into) {
+      if (offset + into.byteLength > bytes.byteLength) throw new ModelReadError('read beyond the end of the model file');
+      into.set(bytes.subarray(offset, offset + into.byteLength));
+    },
+    close() {
+      // Garbage collection frees the bytes.
+    },
+  };
+}
+
+async function removePartials(folder: FileSystemDirectoryHandle): Promise<void> {
+  for await (const name of folder.keys()) {
+    if (!name.endsWith(PARTIAL_ENDING)) continue;
+    // Another tab may be writing it: then it is locked and stays.
+    await folder.removeEntry(name).catch(() => undefined);
+  }
+}
