@@ -1,6 +1,7 @@
 /** What the tests of the demo share: its real server, the loaded page, and what a visitor does on it. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -14,6 +15,7 @@ import { Upstream } from './servers/upstream.ts';
 export const SERVER = fileURLToPath(new URL('../../www/demo/server.mjs', import.meta.url));
 export const KEY = 'sk-never-in-the-page';
 export const UPSTREAM_MODEL = 'the-configured-model';
+const PAGE = fileURLToPath(new URL('../../www/demo/dist/index.html', import.meta.url));
 /** Loading the real model on a busy machine takes a while. */
 const READY_TIMEOUT_MS = 90_000;
 export const ANSWER_TIMEOUT_MS = 60_000;
@@ -83,9 +85,10 @@ export { expect } from '@playwright/test';
 
 /** Starts the real server on a free port. */
 export async function startDemo(environment: Readonly<Record<string, string>>, options: readonly string[] = []): Promise<DemoServer> {
-  const { FRONTDESK_UPSTREAM_URL: _, ...inherited } = process.env;
+  if (!existsSync(PAGE)) throw new Error('the demo is not built: run `npm run build` in www');
   const server: ChildProcess = spawn(process.execPath, [SERVER, '--port', '0', ...options], {
-    env: { ...inherited, ...environment },
+    // A back office of the machine's own must not answer in a test.
+    env: { ...process.env, FRONTDESK_UPSTREAM_URL: '', ...environment },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const origin = await new Promise<string>((resolve, reject) => {

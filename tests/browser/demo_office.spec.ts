@@ -132,7 +132,7 @@ test.describe('the server', () => {
     expect((await request.put(`${origin}/config.json`)).status()).toBe(405);
     const page = await request.get(`${origin}/`);
     expect(page.headers()).toMatchObject({
-      'content-security-policy': expect.stringContaining("script-src 'self' 'wasm-unsafe-eval';") as unknown,
+      'content-security-policy': expect.stringContaining("script-src 'self' 'wasm-unsafe-eval';"),
       'cross-origin-opener-policy': 'same-origin',
       'cross-origin-embedder-policy': 'require-corp',
       'x-content-type-options': 'nosniff',

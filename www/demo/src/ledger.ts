@@ -54,9 +54,10 @@ export class Ledger {
    * answer never came: stopped, failed or cut off, their text has left all the same.
    */
   readonly fetch: typeof globalThis.fetch = async (input, init) => {
-    const request = input instanceof Request ? input : undefined;
-    const body = typeof init?.body === 'string' ? init.body : await new Response(init?.body ?? request?.clone().body ?? null).text();
-    const entry = this.#record({ url: request?.url ?? String(input), body, bytes: ENCODER.encode(body).length });
+    const body = init?.body;
+    // What cannot be listed does not leave.
+    if (typeof body !== 'string' || input instanceof Request) throw new TypeError('the ledger passes on text bodies only');
+    const entry = this.#record({ url: new URL(input, document.baseURI).href, body, bytes: ENCODER.encode(body).length });
     try {
       const response = await globalThis.fetch(input, init);
       this.#change(entry.id, { outcome: `Answered with status ${response.status}.` });
@@ -93,7 +94,7 @@ export class Ledger {
     const entry: LedgerEntry = {
       id: this.#nextId++,
       at: new Date(),
-      url: new URL(url, document.baseURI).href,
+      url,
       purpose: this.#purpose,
       bytes,
       body,

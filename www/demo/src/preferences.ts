@@ -37,7 +37,7 @@ export function writePreferences(preferences: Preferences): void {
 }
 
 export function applyTheme(theme: Theme): void {
-  document.documentElement.dataset['theme'] = theme;
+  document.documentElement.dataset.theme = theme;
 }
 
 function isLabelList(value: unknown): value is string[] {

@@ -94,6 +94,6 @@ interface ErrorFacts {
 }
 
 function errorFacts(error: unknown): ErrorFacts {
-  if (FrontdeskError.isInstance(error)) return { code: error.code, message: error.message, status: error.details['status'] };
+  if (FrontdeskError.isInstance(error)) return { code: error.code, message: error.message, status: error.details.status };
   return error instanceof Error ? { code: error.name, message: error.message } : { code: 'unknown', message: String(error) };
 }
