@@ -1,3 +1,5 @@
 //! What the tests share: folders, golden files and a maker of tiny synthetic GGUF files.
 
 pub mod folders;
+pub mod gguf_maker;
+pub mod sparse_file;
