@@ -280,3 +280,6 @@ fn render_error(cause: minijinja::Error) -> Error {
     };
     Error::invalid_model(context).with_source(cause)
 }
+
+#[cfg(test)]
+mod tests;

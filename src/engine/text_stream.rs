@@ -133,8 +133,7 @@ mod tests {
         let whole = String::from_utf8_lossy(bytes).into_owned();
         for (end, char) in whole.char_indices() {
             let prefix = &whole[..end + char.len_utf8()];
-            let longest =
-                stop.iter().filter(|stop| prefix.ends_with(*stop)).map(String::len).max();
+            let longest = stop.iter().filter(|stop| prefix.ends_with(*stop)).map(String::len).max();
             if let Some(length) = longest {
                 return (prefix[..prefix.len() - length].to_owned(), true);
             }

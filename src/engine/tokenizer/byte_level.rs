@@ -137,9 +137,10 @@ fn merges(
         .collect();
     let known = |text: &str| vocab.contains_key(text);
     for (rank, line) in lines.into_iter().enumerate() {
-        let Some((left, right)) = line.split_once(' ').filter(|(left, right)| {
-            !left.is_empty() && !right.is_empty() && !right.contains(' ')
-        }) else {
+        let Some((left, right)) = line
+            .split_once(' ')
+            .filter(|(left, right)| !left.is_empty() && !right.is_empty() && !right.contains(' '))
+        else {
             return Err(Error::invalid_model(format!(
                 "entry {rank} of {MERGES} is not two tokens with a space between"
             )));
@@ -294,14 +295,25 @@ mod tests {
         assert_eq!(
             words("llama-bpe", text),
             [
-                "I", "'m", " ", " HERE", "'S", " ", " ", "123", "45", "\n\n", " ", " x", "\u{a0}",
-                "\u{3000}y", "!?\n", " \t"
+                "I",
+                "'m",
+                " ",
+                " HERE",
+                "'S",
+                " ",
+                " ",
+                "123",
+                "45",
+                "\n\n",
+                " ",
+                " x",
+                "\u{a0}",
+                "\u{3000}y",
+                "!?\n",
+                " \t"
             ]
         );
-        assert_eq!(
-            words("qwen2", "a  12\r\n \n b"),
-            ["a", " ", " ", "1", "2", "\r\n \n", " b"]
-        );
+        assert_eq!(words("qwen2", "a  12\r\n \n b"), ["a", " ", " ", "1", "2", "\r\n \n", " b"]);
     }
 
     #[test]

@@ -192,12 +192,7 @@ mod tests {
         let tokens = [("<c>", TokenKind::Control), ("c", TokenKind::UserDefined)];
         assert_eq!(
             split(&tokens, "<c><c>"),
-            [
-                Fragment::Text(0..1),
-                Fragment::Token(1),
-                Fragment::Text(2..3),
-                Fragment::Token(0)
-            ]
+            [Fragment::Text(0..1), Fragment::Token(1), Fragment::Text(2..3), Fragment::Token(0)]
         );
     }
 }

@@ -90,7 +90,7 @@ fn a_space_prefix_is_added_where_the_file_says_so() -> Result<()> {
     values.insert("tokenizer.ggml.add_space_prefix".into(), Value::Bool(true));
     let tokenizer = build(values)?;
     assert_eq!(tokenizer.encode("aX\na")?, [5, 9, 5]);
-    assert_eq!(tokenizer.encode("")?, []);
+    assert_eq!(tokenizer.encode("")?, [0_u32; 0]);
     Ok(())
 }
 
