@@ -35,12 +35,14 @@ test.describe('first visit', () => {
       await start.click();
       await ready(page);
       expect(demo.requests.filter((request) => request.includes('/models/'))).toHaveLength(1);
-      await expect(page.getByRole('textbox', { name: 'A message to sort' })).toBeFocused();
+      await expect(page.getByRole('button', { name: 'Run' })).toBeFocused();
 
       await page.getByRole('button', { name: 'Locked out' }).click();
       await expect(page.getByRole('textbox', { name: 'A message to sort' })).toHaveValue(/login code/);
       await answer(page);
       await expectBars(page, 6);
+      await page.getByRole('button', { name: 'Kind words' }).click();
+      await expect(page.getByText('to the text before')).toBeVisible();
       await expect(counter(page)).toContainText('0 bytes left this device');
       await expect(page.getByText('Nothing has left this device.')).toBeVisible();
       expectNothingLeft(demo);

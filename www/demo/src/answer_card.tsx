@@ -11,11 +11,12 @@ import type { Answer, AnswerState } from './use_answer.js';
 
 interface Props {
   readonly state: AnswerState;
+  readonly text: string;
   readonly upstreamHost: string | undefined;
   readonly threads: number | undefined;
 }
 
-export function AnswerCard({ state, upstreamHost, threads }: Props): JSX.Element {
+export function AnswerCard({ state, text, upstreamHost, threads }: Props): JSX.Element {
   const { phase, answer, problem } = state;
   return (
     <div class="answer" aria-busy={phase === 'thinking'}>
@@ -25,7 +26,7 @@ export function AnswerCard({ state, upstreamHost, threads }: Props): JSX.Element
       </p>
       {phase === 'failed' && problem !== undefined && <ProblemNotice problem={problem} />}
       {answer !== undefined ? (
-        <Shown answer={answer} stale={phase !== 'answered'} upstreamHost={upstreamHost} threads={threads} />
+        <Shown answer={answer} text={text} stale={phase !== 'answered'} upstreamHost={upstreamHost} threads={threads} />
       ) : (
         phase !== 'failed' && <Empty phase={phase} upstream={upstreamHost !== undefined} />
       )}
@@ -70,21 +71,27 @@ const ORIGIN_WORDS: Readonly<Record<Origin, string>> = { here: 'Here', office: '
 
 interface ShownProps {
   readonly answer: Answer;
+  /** What is in the box now. */
+  readonly text: string;
   readonly stale: boolean;
   readonly upstreamHost: string | undefined;
   readonly threads: number | undefined;
 }
 
-function Shown({ answer, stale, upstreamHost, threads }: ShownProps): JSX.Element {
+function Shown({ answer, text, stale, upstreamHost, threads }: ShownProps): JSX.Element {
   const { question, result } = answer;
+  const earlier = question.text !== text;
   const origin = originOf(result);
   const probabilities = result.local?.probabilities ?? result.probabilities;
   const office = result.source === 'cloud';
   return (
     <div class="answer-body" data-origin={origin} data-stale={stale}>
-      <p class="answer-origin">
-        <Icon name={ORIGIN_ICONS[origin]} /> {ORIGIN_WORDS[origin]}
-        {office && upstreamHost !== undefined && ` (${upstreamHost})`}
+      <p>
+        <span class="answer-origin">
+          <Icon name={ORIGIN_ICONS[origin]} /> {ORIGIN_WORDS[origin]}
+          {office && upstreamHost !== undefined && ` (${upstreamHost})`}
+        </span>
+        {earlier && <span class="answer-earlier">to the text before</span>}
       </p>
       <p class="answer-value" data-testid="answer-value">
         {result.value}

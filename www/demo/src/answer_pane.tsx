@@ -10,6 +10,7 @@ interface Props {
   readonly paneRef: RefObject<HTMLElement | null>;
   readonly shown: TabId;
   readonly onShow: (id: TabId) => void;
+  readonly text: string;
   readonly answering: AnswerState;
   readonly drafting: DraftState;
   readonly upstreamHost: string | undefined;
@@ -32,7 +33,7 @@ export function AnswerPane(props: Props): JSX.Element {
     <section class="pane" aria-label="What came of it" ref={props.paneRef}>
       <TabList shown={shown} onShow={props.onShow} />
       <div role="tabpanel" id="panel-answer" aria-labelledby="tab-answer" hidden={shown !== 'answer'}>
-        <AnswerCard state={props.answering} upstreamHost={props.upstreamHost} threads={props.threads} />
+        <AnswerCard state={props.answering} text={props.text} upstreamHost={props.upstreamHost} threads={props.threads} />
       </div>
       <div role="tabpanel" id="panel-draft" aria-labelledby="tab-draft" hidden={shown !== 'draft'}>
         <ReplyDraft state={props.drafting} canDraft={props.canDraft} onDraft={props.onDraft} onStop={props.onStopDraft} />

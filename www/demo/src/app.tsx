@@ -16,7 +16,7 @@ import { useAnswer } from './use_answer.js';
 import { useDraft } from './use_draft.js';
 import { useLedger, useObservedRequests } from './use_ledger.js';
 import { useOnline } from './use_media.js';
-import { useModel } from './use_model.js';
+import { useModel, type Model } from './use_model.js';
 
 interface Props {
   readonly config: DemoConfig;
@@ -36,7 +36,7 @@ export function App({ config, preferences: initial }: Props): JSX.Element {
   const answering = useAnswer(ledger);
   const drafting = useDraft(ledger);
   const [shown, setShown] = useState<TabId>('answer');
-  const textRef = useRef<HTMLTextAreaElement>(null);
+  const runRef = useRef<HTMLButtonElement>(null);
   const answerRef = useRef<HTMLElement>(null);
 
   const mode = allowedMode(preferences.mode, config.upstream);
@@ -67,7 +67,7 @@ export function App({ config, preferences: initial }: Props): JSX.Element {
     if (desk !== undefined && idle && hasText) drafting.run(desk, { ticket: text, mode, threshold });
   };
 
-  useFocusAfterStart(model.state.phase, textRef);
+  const start = useStartByHand(model, runRef);
 
   return (
     <>
@@ -84,12 +84,12 @@ export function App({ config, preferences: initial }: Props): JSX.Element {
       />
       <main>
         {!online && <OfflineNotice ready={desk !== undefined} upstream={config.upstream} />}
-        <StartPanel model={model} bytes={config.model.bytes} online={online} />
+        <StartPanel model={model} onStart={start} bytes={config.model.bytes} online={online} />
         <div class="panes">
           <DeskPane
             text={text}
             onText={setText}
-            textRef={textRef}
+            runRef={runRef}
             labels={preferences.labels}
             onLabels={(next) => prefer({ labels: next })}
             usableLabels={labels.length}
@@ -105,6 +105,7 @@ export function App({ config, preferences: initial }: Props): JSX.Element {
           />
           <AnswerPane
             paneRef={answerRef}
+            text={text}
             shown={shown}
             onShow={setShown}
             answering={answering.state}
@@ -136,12 +137,17 @@ function usableLabels(labels: readonly string[]): readonly string[] {
   return [...new Set(labels.map((label) => label.trim()).filter((label) => label !== ''))];
 }
 
-/** The Start button vanishes when the model is ready; whoever used it goes on at the text. */
-function useFocusAfterStart(phase: string, target: { readonly current: HTMLElement | null }): void {
-  const before = useRef(phase);
+/** The Start button vanishes when the model is ready; whoever pressed it goes on at Run. */
+function useStartByHand(model: Model, next: { readonly current: HTMLElement | null }): () => void {
+  const pressed = useRef(false);
+  const { phase } = model.state;
   useEffect(() => {
-    const justReady = phase === 'ready' && before.current !== 'ready';
-    before.current = phase;
-    if (justReady && document.activeElement === document.body) target.current?.focus({ preventScroll: true });
-  }, [phase, target]);
+    if (phase !== 'ready' || !pressed.current) return;
+    pressed.current = false;
+    if (document.activeElement === document.body) next.current?.focus({ preventScroll: true });
+  }, [phase, next]);
+  return () => {
+    pressed.current = true;
+    model.start();
+  };
 }

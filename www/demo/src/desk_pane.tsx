@@ -8,7 +8,7 @@ import { SAMPLES } from './samples.js';
 interface Props {
   readonly text: string;
   readonly onText: (text: string) => void;
-  readonly textRef: RefObject<HTMLTextAreaElement | null>;
+  readonly runRef: RefObject<HTMLButtonElement | null>;
   readonly labels: readonly string[];
   readonly onLabels: (labels: readonly string[]) => void;
   /** How many are left without blanks and repeats. */
@@ -41,7 +41,6 @@ export function DeskPane(props: Props): JSX.Element {
       <Samples text={text} onText={onText} />
       <textarea
         id="ticket"
-        ref={props.textRef}
         value={text}
         rows={4}
         spellcheck={false}
@@ -100,7 +99,7 @@ function ThresholdSlider({ threshold, onThreshold, matters }: ThresholdProps): J
   );
 }
 
-function RunRow({ ready, idle, thinking, text, usableLabels, promise, onRun, onStop }: Props): JSX.Element {
+function RunRow({ ready, idle, thinking, text, usableLabels, promise, runRef, onRun, onStop }: Props): JSX.Element {
   const obstacle = !ready
     ? 'Start the model first.'
     : text.trim() === ''
@@ -117,7 +116,7 @@ function RunRow({ ready, idle, thinking, text, usableLabels, promise, onRun, onS
           Stop
         </button>
       ) : (
-        <button type="button" class="button button-main" aria-disabled={obstacle !== undefined || !idle} aria-describedby="run-hint" onClick={onRun}>
+        <button ref={runRef} type="button" class="button button-main" aria-disabled={obstacle !== undefined || !idle} aria-describedby="run-hint" onClick={onRun}>
           <Icon name="run" />
           Run
         </button>
@@ -125,7 +124,7 @@ function RunRow({ ready, idle, thinking, text, usableLabels, promise, onRun, onS
       <span id="run-hint" class="run-hint">
         {obstacle ?? (thinking ? 'The model is reading.' : <span class="wide-only">or press {shortcut}</span>)}
       </span>
-      <p class="mode-promise narrow-only">{promise}</p>
+      <p class="mode-promise cramped-only">{promise}</p>
     </div>
   );
 }

@@ -8,11 +8,12 @@ import type { Model } from './use_model.js';
 
 interface Props {
   readonly model: Model;
+  readonly onStart: () => void;
   readonly bytes: number | null;
   readonly online: boolean;
 }
 
-export function StartPanel({ model, bytes, online }: Props): JSX.Element | null {
+export function StartPanel({ model, bytes, online, onStart }: Props): JSX.Element | null {
   const { state } = model;
   switch (state.phase) {
     case 'checking':
@@ -21,9 +22,9 @@ export function StartPanel({ model, bytes, online }: Props): JSX.Element | null 
     case 'unsupported':
       return <Unsupported reasons={state.reasons} />;
     case 'failed':
-      return <ProblemNotice problem={state.problem} action={{ name: 'Try again', run: model.start }} />;
+      return <ProblemNotice problem={state.problem} action={{ name: 'Try again', run: onStart }} />;
     case 'waiting':
-      return <Waiting interrupted={state.interrupted} bytes={bytes} online={online} notes={model.notes} onStart={model.start} />;
+      return <Waiting interrupted={state.interrupted} bytes={bytes} online={online} notes={model.notes} onStart={onStart} />;
     case 'downloading':
       return <Downloading transfer={state.transfer} onCancel={model.cancel} />;
     case 'loading':

@@ -33,7 +33,7 @@ export function TopBar(props: Props): JSX.Element {
       </div>
       <div class="top-row top-row-mode">
         <ModeSwitch mode={mode} upstream={config.upstream} onMode={props.onMode} />
-        <p class="mode-promise wide-only">{modePromise(mode, { threshold, upstream: config.upstream })}</p>
+        <p class="mode-promise roomy-only">{modePromise(mode, { threshold, upstream: config.upstream })}</p>
         <ThemeButton theme={theme} onTheme={props.onTheme} />
       </div>
     </header>
