@@ -110,7 +110,7 @@ test.describe('without a back office', () => {
     await page.getByText('Details', { exact: true }).click();
     const details = page.locator('.details');
     await expect(details).toContainText('b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53');
-    await expect(details).toContainText(/Reading speed[\d.,]+ tokens per second/);
+    await expect(page.locator('.answer-speed')).toHaveText(/^Read here: [\d,]+ tokens, [\d.,]+ tokens per second$/);
     await expect(details).toContainText('Time at the back officenot asked');
     await expect(details).toContainText('Left the devicenothing');
   });

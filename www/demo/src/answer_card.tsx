@@ -1,5 +1,5 @@
 // The answer: the label in large type, a sentence on where it came from, the bars, and the details.
-import type { Classification } from 'frontdesk';
+import type { Classification, LocalClassification } from 'frontdesk';
 import type { JSX } from 'preact';
 import { count, duration, percent, perSecond } from './format.js';
 import { Icon, type IconName } from './icons.js';
@@ -99,6 +99,7 @@ function Shown({ answer, text, stale, upstreamHost, threads }: ShownProps): JSX.
       <p class="answer-sentence" data-testid="answer-sentence">
         {classificationSentence(result, question.threshold)}
       </p>
+      {result.local !== undefined && <ReadingSpeed local={result.local} />}
       {result.cloudError !== undefined && (
         <p class="answer-failure">
           <Icon name="alert" /> Your text and this answer are kept. Run again to ask once more, or choose “Only here”.
@@ -122,9 +123,19 @@ function Shown({ answer, text, stale, upstreamHost, threads }: ShownProps): JSX.
   );
 }
 
+function ReadingSpeed({ local }: { readonly local: LocalClassification }): JSX.Element | null {
+  const tokens = local.usage.promptTokens - local.usage.cachedTokens;
+  const speed = perSecond(tokens, local.timing.prefillMs);
+  if (speed === undefined) return null;
+  return (
+    <p class="answer-speed">
+      Read here: {count(tokens)} tokens, {speed}
+    </p>
+  );
+}
+
 function Details({ result, threads }: { readonly result: Classification; readonly threads: number | undefined }): JSX.Element {
   const { model, timing, local, cost, receipt } = result;
-  const read = local && perSecond(local.usage.promptTokens - local.usage.cachedTokens, local.timing.prefillMs);
   return (
     <details class="details">
       <summary>
@@ -143,7 +154,8 @@ function Details({ result, threads }: { readonly result: Classification; readonl
             CPU ({model.backend}, {model.variant}){threads !== undefined && `, ${threadWords(threads)}`}
           </Fact>
         )}
-        {read !== undefined && <Fact name="Reading speed">{read}</Fact>}
+        {local && <Fact name="Reading the prompt">{duration(local.timing.prefillMs)}</Fact>}
+        {local && <Fact name="Weighing the labels">{duration(local.timing.decodeMs)}</Fact>}
         {local && (
           <Fact name="Tokens">
             {count(local.usage.promptTokens)} in the prompt, {count(local.usage.cachedTokens)} of them reused
