@@ -1,2 +1,61 @@
-//! The native command line: run, classify and bench a model file.
-fn main() {}
+//! The native command line: run, classify, evaluate and time a model file.
+
+mod bench;
+mod classify;
+mod run;
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+use frontdesk_engine::cpu::Cpu;
+use frontdesk_engine::language_model::LanguageModel;
+use std::fs::File;
+use std::path::PathBuf;
+
+/// Runs Frontdesk's engine natively.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Answer one message.
+    Run(run::Options),
+    /// Choose one of some labels for a text.
+    Classify(classify::Options),
+    /// Accuracy of zero-shot classification on a JSONL file of `text` and `label`.
+    Eval(classify::EvalOptions),
+    /// Time prefill and decode.
+    Bench(bench::Options),
+}
+
+/// Which model, and how much it remembers.
+#[derive(Args)]
+struct ModelOptions {
+    /// The GGUF file.
+    #[arg(long)]
+    model: PathBuf,
+    /// Tokens of context.
+    #[arg(long, default_value_t = 2048)]
+    context_tokens: usize,
+}
+
+impl ModelOptions {
+    fn load(&self) -> Result<LanguageModel<Cpu>> {
+        let path = self.model.display();
+        let file = File::open(&self.model).with_context(|| format!("cannot open {path}"))?;
+        LanguageModel::load(file, Cpu::default(), self.context_tokens, &mut |_, _| {})
+            .with_context(|| format!("cannot load {path}"))
+    }
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().command {
+        Command::Run(options) => run::run(&options),
+        Command::Classify(options) => classify::run(&options),
+        Command::Eval(options) => classify::evaluate(&options),
+        Command::Bench(options) => bench::run(&options),
+    }
+}

@@ -2,14 +2,20 @@
 #![forbid(unsafe_code)]
 
 pub mod backend;
+pub mod chat_template;
 pub mod config;
 pub mod cpu;
 pub mod decoder;
 pub mod error;
+pub mod generate;
+pub mod language_model;
 pub mod metadata;
 pub mod model_file;
 mod model_header;
+pub mod sampler;
 pub mod state;
+pub mod text_stream;
+pub mod tokenizer;
 pub mod weights;
 
 pub use error::{Error, ErrorKind, Result};

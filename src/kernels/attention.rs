@@ -5,6 +5,8 @@
 //! queries share each key and value that is loaded.
 
 use crate::softmax::softmax;
+use crate::try_zeros;
+use std::collections::TryReserveError;
 use wide::f32x4;
 
 /// Queries that share loaded keys and values.
@@ -22,10 +24,14 @@ pub struct KvCache {
 
 impl KvCache {
     /// An empty cache of `heads` key-value heads of `dimensions` for `capacity` positions.
-    pub fn new(heads: usize, dimensions: usize, capacity: usize) -> Self {
+    ///
+    /// # Errors
+    /// When memory does not suffice.
+    pub fn new(heads: usize, dimensions: usize, capacity: usize) -> Result<Self, TryReserveError> {
         let capacity = capacity.next_multiple_of(4);
-        let length = heads * dimensions * capacity;
-        Self { heads, dimensions, capacity, keys: vec![0.0; length], values: vec![0.0; length] }
+        let length = heads.saturating_mul(dimensions).saturating_mul(capacity);
+        let (keys, values) = (try_zeros(length)?, try_zeros(length)?);
+        Ok(Self { heads, dimensions, capacity, keys, values })
     }
 
     /// Bytes held.
@@ -232,7 +238,7 @@ mod tests {
                 let keys = random(total * kv_heads * dimensions, 1);
                 let values = random(total * kv_heads * dimensions, 2);
                 let queries = random(tokens * heads * dimensions, 3);
-                let mut cache = KvCache::new(kv_heads, dimensions, total);
+                let mut cache = KvCache::new(kv_heads, dimensions, total).unwrap();
                 let split = position * kv_heads * dimensions;
                 cache.write(&keys[..split], &values[..split], 0);
                 cache.write(&keys[split..], &values[split..], position);

@@ -5,6 +5,8 @@
 //! scalar `reference` that the tests compare it with. Shapes are written row-major,
 //! outermost first: `[tokens, columns]`.
 
+use std::collections::TryReserveError;
+
 mod arch;
 
 pub mod activation;
@@ -26,3 +28,11 @@ pub const PANEL_ROWS: usize = 8;
 
 /// Activations that share one scale.
 pub const ACTIVATION_BLOCK: usize = 32;
+
+/// `length` zeros, or an error where memory does not suffice.
+pub(crate) fn try_zeros<T: Clone + Default>(length: usize) -> Result<Vec<T>, TryReserveError> {
+    let mut values = Vec::new();
+    values.try_reserve_exact(length)?;
+    values.resize(length, T::default());
+    Ok(values)
+}

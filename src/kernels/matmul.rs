@@ -21,23 +21,26 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// Computes `outputs[i] = x * matrices[i]^T` for matrices that share the same `x`,
-    /// `[tokens, columns]`; each output is `[tokens, rows]`.
+    /// Quantises `x`, `[tokens, columns]`, for the products that follow.
+    pub fn quantise(&mut self, x: &[f32], tokens: usize, columns: usize) {
+        self.activations.quantise(x, tokens, columns);
+    }
+
+    /// Computes `out = x * matrix^T`, `[tokens, rows]`.
+    ///
+    /// Where the matrix [is quantised](Matrix::is_quantised), `x` is what
+    /// [`quantise`](Self::quantise) was last given.
     ///
     /// # Panics
     /// When a slice is shorter than its shape demands.
-    pub fn matmul(&mut self, x: &[f32], tokens: usize, outputs: &mut [(&Matrix, &mut [f32])]) {
-        if let Some((matrix, _)) = outputs.iter().find(|(matrix, _)| matrix.is_quantised()) {
-            self.activations.quantise(x, tokens, matrix.columns);
-        }
-        for (matrix, out) in outputs {
-            let out = &mut out[..tokens * matrix.rows];
-            match &matrix.storage {
-                Storage::Float(values) => float_product(x, tokens, matrix, values, out),
-                Storage::Quantised(weights) => {
-                    assert_eq!(matrix.columns, self.activations.columns);
-                    quantised_product(matrix, weights, &self.activations, &mut self.unpacked, out);
-                }
+    pub fn product(&mut self, x: &[f32], tokens: usize, matrix: &Matrix, out: &mut [f32]) {
+        let out = &mut out[..tokens * matrix.rows];
+        match &matrix.storage {
+            Storage::Float(values) => float_product(x, tokens, matrix, values, out),
+            Storage::Quantised(weights) => {
+                let x = &self.activations;
+                assert_eq!((x.tokens, x.columns), (tokens, matrix.columns));
+                quantised_product(matrix, weights, x, &mut self.unpacked, out);
             }
         }
     }
@@ -298,6 +301,12 @@ mod tests {
             .collect()
     }
 
+    fn product(x: &[f32], tokens: usize, matrix: &Matrix, out: &mut [f32]) {
+        let mut workspace = Workspace::default();
+        workspace.quantise(x, tokens, matrix.columns());
+        workspace.product(x, tokens, matrix, out);
+    }
+
     #[cfg_attr(target_arch = "wasm32", wasm_bindgen_test::wasm_bindgen_test)]
     #[cfg_attr(not(target_arch = "wasm32"), test)]
     fn every_type_agrees_with_the_plain_product() {
@@ -311,7 +320,7 @@ mod tests {
                     let matrix =
                         Matrix::pack(tensor_type, &raw, [rows, columns], precision, |r| r).unwrap();
                     let mut out = vec![f32::NAN; tokens * rows];
-                    Workspace::default().matmul(&x, tokens, &mut [(&matrix, &mut out)]);
+                    product(&x, tokens, &matrix, &mut out);
                     let expected = reference(&x, tokens, &decoded, columns, matrix.is_quantised());
                     assert_close(&out, &expected, 2e-4);
                 }
@@ -339,7 +348,7 @@ mod tests {
             for sign in [1.0, -1.0] {
                 let x = vec![127.0 * sign; columns];
                 let mut out = vec![0.0; 8];
-                Workspace::default().matmul(&x, 1, &mut [(&matrix, &mut out)]);
+                product(&x, 1, &matrix, &mut out);
                 assert_close(&out, &reference(&x, 1, &decoded, columns, true), 1e-6);
             }
         }

@@ -6,7 +6,8 @@
 //! Missing rows of the last panel are zero.
 
 use crate::quant::{Decoded, Format, TensorType, dequantise};
-use crate::{ACTIVATION_BLOCK, PANEL_ROWS};
+use crate::{ACTIVATION_BLOCK, PANEL_ROWS, try_zeros};
+use std::collections::TryReserveError;
 use std::fmt;
 
 /// What the products with a matrix are computed in.
@@ -19,23 +20,40 @@ pub enum Precision {
     Float32,
 }
 
-/// The bytes do not describe a matrix of the given shape.
+/// Why a matrix could not be packed.
 #[derive(Debug)]
-pub struct ShapeError {
-    tensor_type: TensorType,
-    rows: usize,
-    columns: usize,
-    bytes: usize,
+pub enum PackError {
+    /// The bytes do not describe a matrix of the given shape.
+    Shape {
+        /// Encoding of the bytes.
+        tensor_type: TensorType,
+        /// Rows and columns asked for.
+        shape: [usize; 2],
+        /// Bytes given.
+        bytes: usize,
+    },
+    /// Memory does not suffice.
+    Memory(TryReserveError),
 }
 
-impl fmt::Display for ShapeError {
+impl fmt::Display for PackError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { tensor_type, rows, columns, bytes } = self;
-        write!(formatter, "{bytes} bytes of {tensor_type:?} are no {rows} x {columns} matrix")
+        match self {
+            Self::Shape { tensor_type, shape: [rows, columns], bytes } => {
+                write!(formatter, "{bytes} bytes of {tensor_type:?} are no {rows} x {columns} matrix")
+            }
+            Self::Memory(_) => formatter.write_str("not enough memory for a matrix"),
+        }
     }
 }
 
-impl std::error::Error for ShapeError {}
+impl std::error::Error for PackError {}
+
+impl From<TryReserveError> for PackError {
+    fn from(error: TryReserveError) -> Self {
+        Self::Memory(error)
+    }
+}
 
 /// A weight matrix, `[rows, columns]`, ready for products with rows of activations.
 pub struct Matrix {
@@ -72,15 +90,16 @@ impl Matrix {
     /// Row `r` of the result is row `source_row(r)` of the file.
     ///
     /// # Errors
-    /// [`ShapeError`] when the bytes do not match the shape.
+    /// [`PackError`] when the bytes do not match the shape or memory does not suffice.
     pub fn pack(
         tensor_type: TensorType,
         raw: &[u8],
         [rows, columns]: [usize; 2],
         precision: Precision,
         source_row: impl Fn(usize) -> usize,
-    ) -> Result<Self, ShapeError> {
-        let error = || ShapeError { tensor_type, rows, columns, bytes: raw.len() };
+    ) -> Result<Self, PackError> {
+        let shape = [rows, columns];
+        let error = || PackError::Shape { tensor_type, shape, bytes: raw.len() };
         let row_bytes = tensor_type.bytes_of(columns).filter(|&bytes| bytes > 0).ok_or_else(error)?;
         if rows.checked_mul(row_bytes) != Some(raw.len()) || rows == 0 {
             return Err(error());
@@ -88,9 +107,9 @@ impl Matrix {
         let row = |index: usize| &raw[source_row(index) * row_bytes..][..row_bytes];
         let storage = match (tensor_type.format(), precision) {
             (Some(format), Precision::Int8) if columns % ACTIVATION_BLOCK == 0 => {
-                Storage::Quantised(Quantised::pack(tensor_type, format, rows, columns, row))
+                Storage::Quantised(Quantised::pack(tensor_type, format, shape, row)?)
             }
-            _ => Storage::Float(pack_float(tensor_type, rows, columns, row)),
+            _ => Storage::Float(pack_float(tensor_type, shape, row)?),
         };
         Ok(Self { rows, columns, storage })
     }
@@ -144,10 +163,9 @@ impl Quantised {
     fn pack<'a>(
         tensor_type: TensorType,
         format: &Format,
-        rows: usize,
-        columns: usize,
+        [rows, columns]: [usize; 2],
         row: impl Fn(usize) -> &'a [u8],
-    ) -> Self {
+    ) -> Result<Self, TryReserveError> {
         let padded = rows.next_multiple_of(PANEL_ROWS);
         let nibbles = format.code_bits <= 4;
         let groups = columns / format.group;
@@ -156,9 +174,9 @@ impl Quantised {
             offset: format.offset,
             nibbles,
             code_bits: format.code_bits,
-            codes: vec![0; padded * columns / if nibbles { 2 } else { 1 }],
-            scales: vec![0.0; padded * groups],
-            mins: vec![0.0; if format.offset == 0 { padded * groups } else { 0 }],
+            codes: try_zeros(padded * columns / if nibbles { 2 } else { 1 })?,
+            scales: try_zeros(padded * groups)?,
+            mins: try_zeros(if format.offset == 0 { padded * groups } else { 0 })?,
         };
         let mut decoded = Decoded::new();
         let block_len = tensor_type.block_len();
@@ -179,7 +197,7 @@ impl Quantised {
                 }
             }
         }
-        packed
+        Ok(packed)
     }
 
     /// Stores the codes of 4 columns; `quad` counts runs of 4 columns over all panels.
@@ -215,11 +233,11 @@ impl Quantised {
 
 fn pack_float<'a>(
     tensor_type: TensorType,
-    rows: usize,
-    columns: usize,
+    [rows, columns]: [usize; 2],
     row: impl Fn(usize) -> &'a [u8],
-) -> Vec<f32> {
-    let mut values = vec![0.0; rows.next_multiple_of(PANEL_ROWS) * columns];
+) -> Result<Vec<f32>, TryReserveError> {
+    let length = rows.next_multiple_of(PANEL_ROWS).saturating_mul(columns);
+    let mut values = try_zeros(length)?;
     let mut decoded = vec![0.0; columns];
     for index in 0..rows {
         dequantise(tensor_type, row(index), &mut decoded);
@@ -228,7 +246,7 @@ fn pack_float<'a>(
             lanes[index % PANEL_ROWS] = *value;
         }
     }
-    values
+    Ok(values)
 }
 
 #[cfg(test)]

@@ -1,2 +1,6 @@
-//! Tasks over a language model: classification by label scoring, and chat.
+//! Tasks over a language model: classification by label scoring.
 #![forbid(unsafe_code)]
+
+pub mod classify;
+
+pub use classify::{Classification, Classifier, ClassifyRequest, Label, Outcome, Progress};

@@ -1,1 +1,21 @@
 //! The browser module: converts between JavaScript and the engine, and forwards.
+#![deny(unsafe_code)]
+
+mod byte_source;
+mod error;
+mod job;
+mod messages;
+mod model;
+mod sha256;
+
+pub use job::Job;
+pub use model::Model;
+pub use sha256::Sha256;
+
+use wasm_bindgen::prelude::wasm_bindgen;
+
+/// Runs when the module is instantiated: a panic is told to the console before it traps.
+#[wasm_bindgen(start)]
+pub fn start() {
+    std::panic::set_hook(Box::new(|info| gloo::console::error!(info.to_string())));
+}

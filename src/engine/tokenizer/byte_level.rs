@@ -262,17 +262,25 @@ impl ByteOfChar {
 mod tests {
     use super::*;
 
-    fn words(name: &str, text: &str) -> Vec<String> {
+    fn splitter(name: &str) -> WordSplitter {
+        match WordSplitter::named(name) {
+            Ok(splitter) => splitter,
+            Err(error) => panic!("{name} is supported: {error}"),
+        }
+    }
+
+    fn split(splitter: &WordSplitter, text: &str) -> Vec<String> {
         let mut words = Vec::new();
-        WordSplitter::named(name)
-            .and_then(|splitter| {
-                splitter.words(text, &mut |word| {
-                    words.push(word.to_owned());
-                    Ok(())
-                })
-            })
-            .map(|()| words)
-            .unwrap_or_default()
+        let outcome = splitter.words(text, &mut |word| {
+            words.push(word.to_owned());
+            Ok(())
+        });
+        assert!(outcome.is_ok());
+        words
+    }
+
+    fn words(name: &str, text: &str) -> Vec<String> {
+        split(&splitter(name), text)
     }
 
     #[test]
@@ -314,6 +322,40 @@ mod tests {
             ]
         );
         assert_eq!(words("qwen2", "a  12\r\n \n b"), ["a", " ", " ", "1", "2", "\r\n \n", " b"]);
+    }
+
+    #[test]
+    fn words_match_the_patterns_with_look_ahead_on_random_text() {
+        const GPT2: &str =
+            r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
+        const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+        let published = [
+            ("gpt-2", GPT2.to_owned()),
+            ("llama-bpe", LLAMA3.to_owned()),
+            ("qwen2", LLAMA3.replace("{1,3}", "")),
+        ];
+        let characters: Vec<char> =
+            "  \t\r\n\u{a0}\u{3000}\u{85}'sSlLrREvdDtmaé語\u{301}1٣½Ⅷ!-_(。👩\u{200d}"
+                .chars()
+                .collect();
+        let mut state = 3_u64;
+        let mut random = move |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_041);
+            usize::try_from(state >> 33).unwrap_or(0) % below
+        };
+        for (name, pattern) in published {
+            let Ok(pattern) = tokenizers::utils::SysRegex::new(&pattern) else {
+                panic!("the pattern of {name} compiles");
+            };
+            let splitter = splitter(name);
+            for _ in 0..5_000 {
+                let text: String =
+                    (0..random(20)).map(|_| characters[random(characters.len())]).collect();
+                let expected: Vec<&str> =
+                    pattern.find_iter(&text).map(|(start, end)| &text[start..end]).collect();
+                assert_eq!(split(&splitter, &text), expected, "{name}: {text:?}");
+            }
+        }
     }
 
     #[test]

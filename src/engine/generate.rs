@@ -1,0 +1,177 @@
+//! Generation token by token, in steps short enough to stop between any two.
+
+use crate::backend::Backend;
+use crate::language_model::{LanguageModel, Prefill};
+use crate::sampler::{Sampler, SamplerOptions, best_token, log_sum_exp, top_log_probabilities};
+use crate::text_stream::TextStream;
+use crate::{Error, ErrorKind, Result};
+
+/// Most alternatives reported for a token.
+pub const MOST_TOP_LOG_PROBABILITIES: usize = 20;
+
+/// What to generate.
+#[derive(Clone, Debug, Default)]
+pub struct GenerateOptions {
+    /// Tokens at the most.
+    pub max_tokens: usize,
+    /// How tokens are chosen.
+    pub sampler: SamplerOptions,
+    /// Strings that end the text and are not part of it.
+    pub stop: Vec<String>,
+    /// Alternatives to report for each token; none reports no log-probabilities.
+    pub top_log_probabilities: Option<usize>,
+}
+
+/// Why generation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FinishReason {
+    /// The model ended its turn, or a stop string was reached.
+    Stop,
+    /// The limit of tokens or the end of the KV cache was reached.
+    Length,
+}
+
+/// A chosen token and its alternatives, with natural log-probabilities of the model itself:
+/// before penalty, temperature and truncation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TokenLogProbability {
+    /// The token.
+    pub id: u32,
+    /// Its log-probability.
+    pub log_probability: f32,
+    /// Alternatives, most likely first.
+    pub top: Vec<(u32, f32)>,
+}
+
+/// What one step did.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Part of the prompt is in: tokens so far, of how many.
+    Prefill(usize, usize),
+    /// A token was chosen; the text is what is certain of it now, whole characters.
+    Token {
+        /// New text; may be empty.
+        text: String,
+        /// Where asked for.
+        log_probability: Option<TokenLogProbability>,
+    },
+    /// Generation is over; the text is what was held back.
+    Finished {
+        /// Remaining text.
+        text: String,
+        /// Why.
+        reason: FinishReason,
+    },
+}
+
+/// One generation in progress.
+pub struct Generation {
+    prefill: Prefill,
+    prefilled: bool,
+    options: GenerateOptions,
+    sampler: Sampler,
+    stream: TextStream,
+    logits: Vec<f32>,
+    /// Logits after the sampler's penalty.
+    adjusted: Vec<f32>,
+    /// Chosen tokens; the last one is not in the KV cache yet.
+    chosen: Vec<u32>,
+    log_probability_sum: f64,
+    finished: Option<FinishReason>,
+}
+
+impl Generation {
+    /// Starts from a prompt's token ids.
+    pub fn new<B: Backend>(
+        model: &mut LanguageModel<B>,
+        prompt: Vec<u32>,
+        options: GenerateOptions,
+    ) -> Result<Self> {
+        let invalid = |message: String| Err(Error::new(ErrorKind::InvalidInput, message));
+        if options.max_tokens == 0 {
+            return invalid("max_tokens must be at least 1".to_owned());
+        }
+        if options.top_log_probabilities > Some(MOST_TOP_LOG_PROBABILITIES) {
+            return invalid(format!("top_logprobs must be at most {MOST_TOP_LOG_PROBABILITIES}"));
+        }
+        Ok(Self {
+            sampler: Sampler::new(options.sampler.clone())?,
+            stream: TextStream::new(options.stop.clone())?,
+            prefill: model.begin(prompt, 1)?,
+            prefilled: false,
+            options,
+            logits: Vec::new(),
+            adjusted: Vec::new(),
+            chosen: Vec::new(),
+            log_probability_sum: 0.0,
+            finished: None,
+        })
+    }
+
+    /// Does the next piece of work: a chunk of the prompt, or one token.
+    pub async fn step<B: Backend>(&mut self, model: &mut LanguageModel<B>) -> Result<Step> {
+        if !self.prefilled {
+            self.prefilled = model.prefill(&mut self.prefill)?;
+            return Ok(Step::Prefill(model.length(), self.prefill.total()));
+        }
+        if let Some(reason) = self.finished {
+            return Ok(Step::Finished { text: self.stream.finish(), reason });
+        }
+        self.next_logits(model).await?;
+        best_token(&self.logits)?;
+        let log_sum = log_sum_exp(&self.logits);
+        let top = self.options.top_log_probabilities;
+        let top = top.map(|count| top_log_probabilities(&self.logits, log_sum, count));
+        self.adjusted.clone_from(&self.logits);
+        let id = self.sampler.sample(&mut self.adjusted, &self.chosen)?;
+        if model.tokenizer().is_end_of_generation(id) {
+            self.finished = Some(FinishReason::Stop);
+            let text = self.stream.finish();
+            return Ok(Step::Finished { text, reason: FinishReason::Stop });
+        }
+        let log_probability = self.logits[id as usize] - log_sum;
+        self.log_probability_sum += f64::from(log_probability);
+        self.chosen.push(id);
+        let piece = self.stream.push(model.tokenizer().token_bytes(id));
+        let is_full = model.length() + 1 >= model.capacity();
+        if piece.stopped {
+            self.finished = Some(FinishReason::Stop);
+        } else if self.chosen.len() >= self.options.max_tokens || is_full {
+            self.finished = Some(FinishReason::Length);
+        }
+        let log_probability = top.map(|top| TokenLogProbability { id, log_probability, top });
+        Ok(Step::Token { text: piece.text, log_probability })
+    }
+
+    /// Tokens of the prompt, and how many of them were cached.
+    pub fn prompt_tokens(&self) -> (usize, usize) {
+        (self.prefill.total(), self.prefill.cached())
+    }
+
+    /// Tokens chosen so far.
+    pub fn tokens(&self) -> usize {
+        self.chosen.len()
+    }
+
+    /// Geometric mean of the chosen tokens' probabilities under the model; 1 before the first.
+    pub fn confidence(&self) -> f64 {
+        match self.chosen.len() {
+            0 => 1.0,
+            count => (self.log_probability_sum / count as f64).exp(),
+        }
+    }
+
+    async fn next_logits<B: Backend>(&mut self, model: &mut LanguageModel<B>) -> Result<()> {
+        match self.chosen.last() {
+            None => model.logits(self.prefill.last(), &mut self.logits).await,
+            Some(&id) => {
+                if model.length() + 1 != self.prefill.total() + self.chosen.len() {
+                    let message = "another request changed the model's state";
+                    return Err(Error::new(ErrorKind::InvalidInput, message));
+                }
+                model.extend(&[id])?;
+                model.logits(0, &mut self.logits).await
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! A decoder with its tokenizer, chat template and KV cache: what tasks work with.
+
+use crate::backend::Backend;
+use crate::chat_template::{ChatTemplate, Message, Prompt};
+use crate::decoder::Decoder;
+use crate::model_file::ModelFile;
+use crate::state::{CHUNK, State};
+use crate::tokenizer::Tokenizer;
+use crate::weights::Progress;
+use crate::{Error, ErrorKind, Result};
+use std::io::{Read, Seek};
+
+/// A model ready for prompts. One sequence is cached; a prompt reuses what it shares with it.
+pub struct LanguageModel<B: Backend> {
+    decoder: Decoder<B>,
+    state: State<B>,
+    tokenizer: Tokenizer,
+    template: Option<ChatTemplate>,
+}
+
+/// A prompt on its way into the KV cache.
+pub struct Prefill {
+    prompt: Vec<u32>,
+    cached: usize,
+    /// Index of the last token within its chunk, once all are in.
+    last: usize,
+}
+
+impl<B: Backend> LanguageModel<B> {
+    /// Loads a GGUF file; the KV cache holds `context_tokens`, or as many as the model was trained
+    /// for where that is less.
+    pub fn load<R: Read + Seek>(
+        reader: R,
+        backend: B,
+        context_tokens: usize,
+        progress: Progress<'_>,
+    ) -> Result<Self> {
+        let mut file = ModelFile::open(reader)?;
+        let tokenizer = Tokenizer::from_metadata(file.metadata())?;
+        let template = ChatTemplate::from_metadata(file.metadata())?;
+        let mut decoder = Decoder::load(&mut file, backend, progress)?;
+        if decoder.vocabulary() < tokenizer.vocab_size() {
+            let (rows, tokens) = (decoder.vocabulary(), tokenizer.vocab_size());
+            let message = format!("{rows} embeddings for a vocabulary of {tokens}");
+            return Err(Error::invalid_model(message));
+        }
+        let state = decoder.state(context_tokens.min(decoder.config().context_length))?;
+        Ok(Self { decoder, state, tokenizer, template })
+    }
+
+    /// The decoder.
+    pub fn decoder(&self) -> &Decoder<B> {
+        &self.decoder
+    }
+
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// Tokens the KV cache has room for.
+    pub fn capacity(&self) -> usize {
+        self.state.capacity()
+    }
+
+    /// Tokens in the KV cache.
+    pub fn length(&self) -> usize {
+        self.state.tokens().len()
+    }
+
+    /// Token ids of a conversation, ready for the model's reply.
+    ///
+    /// Without a chat template the contents are joined by blank lines.
+    pub fn encode_chat(&self, messages: &[Message]) -> Result<Vec<u32>> {
+        let prompt = match &self.template {
+            Some(template) => template.render(messages, true)?,
+            None => {
+                let contents: Vec<&str> = messages.iter().map(|m| m.content.as_str()).collect();
+                Prompt::plain(&contents.join("\n\n"))
+            }
+        };
+        self.tokenizer.encode_prompt(&prompt)
+    }
+
+    /// Starts a prompt: keeps the part of the KV cache it shares and drops the rest.
+    ///
+    /// # Errors
+    /// `ContextOverflow` when the prompt leaves no room for `reserve` further tokens.
+    pub fn begin(&mut self, prompt: Vec<u32>, reserve: usize) -> Result<Prefill> {
+        let needed = prompt.len().saturating_add(reserve);
+        if needed > self.capacity() {
+            return Err(Error::context_overflow(needed, self.capacity()));
+        }
+        let Some(last) = prompt.len().checked_sub(1) else {
+            return Err(Error::new(ErrorKind::InvalidInput, "the prompt is empty"));
+        };
+        // The last token is computed again even if cached: its logits are what is asked for.
+        let shared = self.state.tokens().iter().zip(&prompt[..last]);
+        let cached = shared.take_while(|(a, b)| a == b).count();
+        self.state.truncate(cached);
+        Ok(Prefill { prompt, cached, last: 0 })
+    }
+
+    /// Appends the next chunk of a prompt; true once all of it is in.
+    ///
+    /// # Errors
+    /// `InvalidInput` when another prompt was started in between.
+    pub fn prefill(&mut self, prefill: &mut Prefill) -> Result<bool> {
+        let done = self.length();
+        if prefill.prompt.get(..done) != Some(self.state.tokens()) {
+            let message = "another request changed the model's state";
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
+        let chunk = prefill.prompt[done..].chunks(CHUNK).next().unwrap_or_default();
+        if !chunk.is_empty() {
+            self.decoder.extend(&mut self.state, chunk)?;
+            prefill.last = chunk.len() - 1;
+        }
+        Ok(self.length() == prefill.prompt.len())
+    }
+
+    /// Appends tokens after the prompt.
+    pub fn extend(&mut self, ids: &[u32]) -> Result<()> {
+        self.decoder.extend(&mut self.state, ids)
+    }
+
+    /// Drops what follows `length` cached tokens.
+    pub fn truncate(&mut self, length: usize) {
+        self.state.truncate(length);
+    }
+
+    /// Logits after token `index` of the tokens last appended, `[vocabulary]`.
+    pub async fn logits(&mut self, index: usize, into: &mut Vec<f32>) -> Result<()> {
+        self.decoder.logits(&mut self.state, index, into).await
+    }
+}
+
+impl Prefill {
+    /// Tokens of the prompt.
+    pub fn total(&self) -> usize {
+        self.prompt.len()
+    }
+
+    /// Tokens that were in the KV cache already.
+    pub fn cached(&self) -> usize {
+        self.cached
+    }
+
+    /// Where [`LanguageModel::logits`] finds the logits of the prompt's last token.
+    pub fn last(&self) -> usize {
+        self.last
+    }
+}

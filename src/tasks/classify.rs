@@ -1,0 +1,283 @@
+//! Zero-shot classification: each label is scored by how likely the model would write it.
+//!
+//! The prompt names the labels first and the text last, so that all texts of one label set share
+//! the longest prefix, which stays in the KV cache. A label's score is its log-probability after
+//! the text minus that after a text without content: without this contextual calibration a small
+//! model answers with its favourite label whatever the text says. Source: Zhao et al., Calibrate
+//! Before Use, 2021. A softmax over the scores gives the probabilities.
+
+use frontdesk_engine::backend::Backend;
+use frontdesk_engine::chat_template::{Message, Role};
+use frontdesk_engine::language_model::{LanguageModel, Prefill};
+use frontdesk_engine::sampler::{best_token, log_sum_exp};
+use frontdesk_engine::state::CHUNK;
+use frontdesk_engine::{Error, ErrorKind, Result};
+use serde::Deserialize;
+
+/// Most labels of one request.
+pub const MOST_LABELS: usize = 256;
+
+/// Texts without content, whose scores are the labels' biases.
+const CONTENT_FREE: [&str; 2] = ["N/A", "..."];
+
+/// A label to choose.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Label {
+    /// What is answered.
+    pub name: String,
+    /// What it means, shown to the model.
+    pub description: Option<String>,
+}
+
+/// A text and the labels it may get.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct ClassifyRequest {
+    /// The text.
+    pub text: String,
+    /// At least two, with different names.
+    pub labels: Vec<Label>,
+    /// What the text is, in a few words; by default "customer message".
+    pub subject: Option<String>,
+}
+
+/// What a classification found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// In the order of the labels; their sum is 1.
+    pub probabilities: Vec<f64>,
+    /// Index of the most likely label.
+    pub best: usize,
+    /// Tokens of the prompt.
+    pub prompt_tokens: usize,
+    /// Tokens of the prompt that were cached.
+    pub cached_tokens: usize,
+    /// Tokens of labels that were scored.
+    pub scored_tokens: usize,
+}
+
+/// What one step did: tokens of the prompt that are in, of how many; or the end.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Progress {
+    /// Part of a prompt is in.
+    Prefill(usize, usize),
+    /// A label was scored.
+    Scored,
+    /// All is done.
+    Done(Outcome),
+}
+
+/// Remembers the biases of the label set last used.
+#[derive(Default)]
+pub struct Classifier {
+    biases: Option<(Vec<Label>, String, Vec<f64>)>,
+}
+
+/// One classification in progress.
+pub struct Classification {
+    request: ClassifyRequest,
+    subject: String,
+    /// Token ids of each label.
+    labels: Vec<Vec<u32>>,
+    /// Texts still to be scored; the request's own comes last.
+    pending: Vec<String>,
+    scoring: Option<Scoring>,
+    /// Sums of the labels' log-probabilities after texts without content.
+    bias_sums: Vec<f64>,
+    biases_known: bool,
+}
+
+/// The labels' scores after one text.
+struct Scoring {
+    prefill: Prefill,
+    prefilled: bool,
+    /// Logits after the prompt.
+    first: Vec<f32>,
+    first_log_sum: f32,
+    scores: Vec<f64>,
+    scored_tokens: usize,
+}
+
+impl Classifier {
+    /// Starts a classification.
+    ///
+    /// # Errors
+    /// `InvalidInput` for fewer than two labels, too many, empty ones or two of one name.
+    pub fn start<B: Backend>(
+        &self,
+        model: &LanguageModel<B>,
+        request: ClassifyRequest,
+    ) -> Result<Classification> {
+        check(&request)?;
+        let subject = request.subject.clone().unwrap_or_else(|| "customer message".to_owned());
+        let labels = request.labels.iter().map(|label| model.tokenizer().encode(&label.name));
+        let labels = labels.collect::<Result<Vec<_>>>()?;
+        let known = self.biases.as_ref().filter(|(known, known_subject, _)| {
+            *known == request.labels && *known_subject == subject
+        });
+        let mut pending = vec![request.text.clone()];
+        if known.is_none() {
+            pending.extend(CONTENT_FREE.map(str::to_owned));
+        }
+        Ok(Classification {
+            subject,
+            bias_sums: known.map_or_else(|| vec![0.0; labels.len()], |(_, _, sums)| sums.clone()),
+            biases_known: known.is_some(),
+            labels,
+            pending,
+            scoring: None,
+            request,
+        })
+    }
+
+    /// Does the next piece of work: a chunk of a prompt, or one label.
+    pub async fn step<B: Backend>(
+        &mut self,
+        model: &mut LanguageModel<B>,
+        task: &mut Classification,
+    ) -> Result<Progress> {
+        let Some(scoring) = &mut task.scoring else {
+            let text = task.pending.last().ok_or_else(finished)?;
+            let prompt = model.encode_chat(&task.messages(text))?;
+            let longest = task.labels.iter().map(Vec::len).max().unwrap_or(0);
+            let prefill = model.begin(prompt, longest)?;
+            let progress = Progress::Prefill(prefill.cached(), prefill.total());
+            task.scoring = Some(Scoring::new(prefill));
+            return Ok(progress);
+        };
+        if !scoring.prefilled {
+            scoring.advance(model).await?;
+            return Ok(Progress::Prefill(model.length(), scoring.prefill.total()));
+        }
+        if let Some(label) = task.labels.get(scoring.scores.len()) {
+            scoring.score(model, label).await?;
+            return Ok(Progress::Scored);
+        }
+        let scores = std::mem::take(&mut scoring.scores);
+        let (prompt_tokens, cached_tokens) = (scoring.prefill.total(), scoring.prefill.cached());
+        let scored_tokens = scoring.scored_tokens;
+        task.scoring = None;
+        task.pending.pop();
+        if !task.pending.is_empty() {
+            task.bias_sums.iter_mut().zip(scores).for_each(|(sum, score)| *sum += score);
+            return Ok(Progress::Scored);
+        }
+        if !task.biases_known {
+            let key = (task.request.labels.clone(), task.subject.clone(), task.bias_sums.clone());
+            self.biases = Some(key);
+        }
+        let count = CONTENT_FREE.len() as f64;
+        let calibrated = scores.iter().zip(&task.bias_sums).map(|(score, sum)| score - sum / count);
+        let probabilities = softmax(calibrated.collect());
+        let best = (0..probabilities.len())
+            .max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]).then(b.cmp(&a)));
+        Ok(Progress::Done(Outcome {
+            best: best.unwrap_or(0),
+            probabilities,
+            prompt_tokens,
+            cached_tokens,
+            scored_tokens,
+        }))
+    }
+}
+
+fn finished() -> Error {
+    Error::new(ErrorKind::InvalidInput, "the classification is over")
+}
+
+fn check(request: &ClassifyRequest) -> Result<()> {
+    let ClassifyRequest { labels, .. } = request;
+    let problem = if labels.len() < 2 || labels.len() > MOST_LABELS {
+        format!("{} labels; 2 to {MOST_LABELS} are possible", labels.len())
+    } else if labels.iter().any(|label| label.name.trim().is_empty()) {
+        "a label is empty".to_owned()
+    } else if let Some(label) = labels
+        .iter()
+        .enumerate()
+        .find_map(|(index, label)| labels[..index].iter().find(|other| other.name == label.name))
+    {
+        format!("the label '{}' is given twice", label.name.escape_debug())
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(ErrorKind::InvalidInput, problem))
+}
+
+fn softmax(mut scores: Vec<f64>) -> Vec<f64> {
+    let largest = scores.iter().fold(f64::MIN, |a, &b| a.max(b));
+    scores.iter_mut().for_each(|score| *score = (*score - largest).exp());
+    let sum: f64 = scores.iter().sum();
+    scores.iter_mut().for_each(|score| *score /= sum);
+    scores
+}
+
+impl Classification {
+    fn messages(&self, text: &str) -> [Message; 2] {
+        let subject = &self.subject;
+        let mut system = format!("Classify the {subject} into exactly one of these categories:\n");
+        for label in &self.request.labels {
+            system.push_str("- ");
+            system.push_str(&label.name);
+            if let Some(description) = &label.description {
+                system.push_str(": ");
+                system.push_str(description);
+            }
+            system.push('\n');
+        }
+        system.push_str("Answer with the category only.");
+        [
+            Message { role: Role::System, content: system },
+            Message { role: Role::User, content: text.to_owned() },
+        ]
+    }
+}
+
+impl Scoring {
+    fn new(prefill: Prefill) -> Self {
+        Self {
+            prefill,
+            prefilled: false,
+            first: Vec::new(),
+            first_log_sum: 0.0,
+            scores: Vec::new(),
+            scored_tokens: 0,
+        }
+    }
+
+    async fn advance<B: Backend>(&mut self, model: &mut LanguageModel<B>) -> Result<()> {
+        self.prefilled = model.prefill(&mut self.prefill)?;
+        if self.prefilled {
+            model.logits(self.prefill.last(), &mut self.first).await?;
+            best_token(&self.first)?;
+            self.first_log_sum = log_sum_exp(&self.first);
+        }
+        Ok(())
+    }
+
+    /// Log-probability of a label's tokens after the prompt.
+    async fn score<B: Backend>(
+        &mut self,
+        model: &mut LanguageModel<B>,
+        label: &[u32],
+    ) -> Result<()> {
+        let Some((&first, rest)) = label.split_first() else {
+            return Err(Error::new(ErrorKind::InvalidInput, "a label has no tokens"));
+        };
+        let mut score = f64::from(self.first[first as usize] - self.first_log_sum);
+        let mut logits = Vec::new();
+        // The tokens that are read, each with the token that is to follow it.
+        let pairs: Vec<(u32, u32)> = label.iter().copied().zip(rest.iter().copied()).collect();
+        for chunk in pairs.chunks(CHUNK) {
+            let ids: Vec<u32> = chunk.iter().map(|(id, _)| *id).collect();
+            model.extend(&ids)?;
+            for (index, (_, next)) in chunk.iter().enumerate() {
+                model.logits(index, &mut logits).await?;
+                best_token(&logits)?;
+                score += f64::from(logits[*next as usize] - log_sum_exp(&logits));
+            }
+        }
+        model.truncate(self.prefill.total());
+        self.scored_tokens += label.len();
+        self.scores.push(score);
+        Ok(())
+    }
+}

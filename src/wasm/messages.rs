@@ -1,0 +1,151 @@
+//! The shapes of requests, events and results, as `www/sdk/src/protocol.ts` declares them.
+
+use frontdesk_cascade::{Decision, Policy};
+use frontdesk_engine::chat_template::Message;
+use frontdesk_engine::generate::{GenerateOptions, TokenLogProbability};
+use frontdesk_engine::sampler::SamplerOptions;
+use frontdesk_engine::tokenizer::Tokenizer;
+use frontdesk_tasks::ClassifyRequest;
+use serde::{Deserialize, Serialize};
+
+#[derive(Deserialize)]
+pub(crate) struct ClassifyMessage {
+    #[serde(flatten)]
+    pub(crate) request: ClassifyRequest,
+    pub(crate) policy: Policy,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ChatMessage {
+    pub(crate) messages: Vec<Message>,
+    max_tokens: u32,
+    temperature: f32,
+    top_k: Option<u32>,
+    top_p: Option<f32>,
+    min_p: Option<f32>,
+    repetition_penalty: Option<f32>,
+    seed: Option<u64>,
+    stop: Vec<String>,
+    top_logprobs: Option<u32>,
+    pub(crate) policy: Policy,
+}
+
+impl ChatMessage {
+    pub(crate) fn options(&self) -> GenerateOptions {
+        GenerateOptions {
+            max_tokens: self.max_tokens as usize,
+            sampler: SamplerOptions {
+                temperature: self.temperature,
+                top_k: self.top_k.map(|count| count as usize),
+                top_p: self.top_p,
+                min_p: self.min_p,
+                repetition_penalty: self.repetition_penalty.unwrap_or(1.0),
+                seed: self.seed.unwrap_or(0),
+            },
+            stop: self.stop.clone(),
+            top_log_probabilities: self.top_logprobs.map(|count| count as usize),
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ModelDescription<'a> {
+    pub(crate) architecture: &'a str,
+    pub(crate) parameters: f64,
+    pub(crate) context_tokens: usize,
+    pub(crate) memory_bytes: f64,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum Event {
+    Prefill { done: usize, total: usize },
+    Delta { text: String, confidence: f64, tokens: usize, logprobs: Vec<TokenLogprob> },
+    Idle,
+    Done { result: TaskResult },
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(crate) enum TaskResult {
+    Classification(LocalClassification),
+    Completion(LocalCompletion),
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Usage {
+    pub(crate) prompt_tokens: usize,
+    pub(crate) cached_tokens: usize,
+    pub(crate) completion_tokens: usize,
+}
+
+#[derive(Clone, Copy, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Timing {
+    pub(crate) prefill_ms: f64,
+    pub(crate) decode_ms: f64,
+    pub(crate) total_ms: f64,
+}
+
+#[derive(Serialize)]
+pub(crate) struct LabelProbability {
+    pub(crate) label: String,
+    pub(crate) probability: f64,
+}
+
+#[derive(Serialize)]
+pub(crate) struct LocalClassification {
+    pub(crate) value: String,
+    pub(crate) probabilities: Vec<LabelProbability>,
+    pub(crate) confidence: f64,
+    pub(crate) decision: Decision,
+    pub(crate) usage: Usage,
+    pub(crate) timing: Timing,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LocalCompletion {
+    pub(crate) text: String,
+    pub(crate) finish_reason: &'static str,
+    pub(crate) confidence: f64,
+    pub(crate) decision: Decision,
+    pub(crate) logprobs: Vec<TokenLogprob>,
+    pub(crate) usage: Usage,
+    pub(crate) timing: Timing,
+}
+
+/// OpenAI's shape, whose field names are not camel case.
+#[derive(Clone, Serialize)]
+pub(crate) struct TokenLogprob {
+    #[serde(flatten)]
+    chosen: TopLogprob,
+    top_logprobs: Vec<TopLogprob>,
+}
+
+#[derive(Clone, Serialize)]
+struct TopLogprob {
+    token: String,
+    logprob: f32,
+    bytes: Vec<u8>,
+}
+
+impl TokenLogprob {
+    pub(crate) fn new(tokenizer: &Tokenizer, token: &TokenLogProbability) -> Self {
+        let top = |id: u32, logprob: f32| {
+            let bytes = tokenizer.token_bytes(id);
+            TopLogprob {
+                token: String::from_utf8_lossy(bytes).into_owned(),
+                logprob,
+                bytes: bytes.to_vec(),
+            }
+        };
+        Self {
+            chosen: top(token.id, token.log_probability),
+            top_logprobs: token.top.iter().map(|(id, logprob)| top(*id, *logprob)).collect(),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! A loaded model, as JavaScript holds it.
+
+use crate::byte_source::{ByteSource, SourceReader};
+use crate::error::{invalid_input, to_js};
+use crate::job::{Job, Task};
+use crate::messages::{ChatMessage, ClassifyMessage, ModelDescription};
+use frontdesk_engine::cpu::Cpu;
+use frontdesk_engine::generate::Generation;
+use frontdesk_engine::language_model::LanguageModel;
+use frontdesk_tasks::Classifier;
+use js_sys::{ArrayBuffer, Function, WebAssembly};
+use std::cell::RefCell;
+use std::rc::Rc;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+
+/// What jobs work with; absent while one of them does.
+pub(crate) type Shared = Rc<RefCell<Option<Loaded>>>;
+
+pub(crate) struct Loaded {
+    pub(crate) model: LanguageModel<Cpu>,
+    pub(crate) classifier: Classifier,
+}
+
+/// A loaded model.
+#[wasm_bindgen]
+pub struct Model {
+    shared: Shared,
+}
+
+#[wasm_bindgen]
+impl Model {
+    /// Reads a GGUF file tensor by tensor; `on_progress(loadedBytes, totalBytes)`.
+    ///
+    /// # Errors
+    /// An `EngineError` when the file is damaged, not supported or too large.
+    pub fn load(
+        source: ByteSource,
+        context_tokens: u32,
+        on_progress: &Function,
+    ) -> Result<Model, JsValue> {
+        let mut progress = |loaded: u64, total: u64| {
+            // Progress is told, not asked: what the listener throws is its own affair.
+            let _ = on_progress.call2(
+                &JsValue::UNDEFINED,
+                &JsValue::from_f64(loaded as f64),
+                &JsValue::from_f64(total as f64),
+            );
+        };
+        let reader = SourceReader::new(source);
+        let backend = Cpu::default();
+        let model = LanguageModel::load(reader, backend, context_tokens as usize, &mut progress)
+            .map_err(|error| to_js(&error))?;
+        let loaded = Loaded { model, classifier: Classifier::default() };
+        Ok(Self { shared: Rc::new(RefCell::new(Some(loaded))) })
+    }
+
+    /// Architecture, parameters, context and memory.
+    pub fn describe(&self) -> Result<JsValue, JsValue> {
+        let shared = self.shared.borrow();
+        let loaded = shared.as_ref().ok_or_else(busy)?;
+        let memory: WebAssembly::Memory = wasm_bindgen::memory().unchecked_into();
+        let buffer: ArrayBuffer = memory.buffer().unchecked_into();
+        let description = ModelDescription {
+            architecture: &loaded.model.decoder().config().architecture,
+            parameters: loaded.model.decoder().parameters() as f64,
+            context_tokens: loaded.model.capacity(),
+            memory_bytes: f64::from(buffer.byte_length()),
+        };
+        serde_wasm_bindgen::to_value(&description).map_err(invalid_input)
+    }
+
+    /// Starts a classification (`ClassifyRequest`).
+    pub fn classify(&self, request: JsValue) -> Result<Job, JsValue> {
+        let ClassifyMessage { request, policy } =
+            serde_wasm_bindgen::from_value(request).map_err(invalid_input)?;
+        policy.check().map_err(invalid_input)?;
+        let labels = request.labels.iter().map(|label| label.name.clone()).collect();
+        let mut shared = self.shared.borrow_mut();
+        let Loaded { model, classifier } = shared.as_mut().ok_or_else(busy)?;
+        let task = classifier.start(model, request).map_err(|error| to_js(&error))?;
+        Ok(Job::new(self.shared.clone(), Task::Classify { task, labels }, policy))
+    }
+
+    /// Starts a chat completion (`ChatRequest`).
+    pub fn chat(&self, request: JsValue) -> Result<Job, JsValue> {
+        let request: ChatMessage =
+            serde_wasm_bindgen::from_value(request).map_err(invalid_input)?;
+        request.policy.check().map_err(invalid_input)?;
+        let mut shared = self.shared.borrow_mut();
+        let model = &mut shared.as_mut().ok_or_else(busy)?.model;
+        let prompt = model.encode_chat(&request.messages).map_err(|error| to_js(&error))?;
+        let task = Generation::new(model, prompt, request.options()).map_err(|e| to_js(&e))?;
+        let task = Task::Chat { task, text: String::new(), logprobs: Vec::new() };
+        Ok(Job::new(self.shared.clone(), task, request.policy))
+    }
+}
+
+/// The model is lent to a job's step that has not returned.
+pub(crate) fn busy() -> JsValue {
+    invalid_input("the model is busy with another request")
+}

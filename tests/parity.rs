@@ -1,0 +1,178 @@
+//! Two ways to the same numbers: our decoding and candle's, chunks and single tokens, 8-bit and exact.
+
+use candle_core::Device;
+use candle_core::quantized::QTensor;
+use frontdesk_engine::backend::Backend;
+use frontdesk_engine::cpu::Cpu;
+use frontdesk_engine::decoder::{Checkpoint, Decoder};
+use frontdesk_engine::language_model::LanguageModel;
+use frontdesk_engine::model_file::ModelFile;
+use frontdesk_engine::{ErrorKind, config::Config};
+use frontdesk_kernels::matrix::Precision;
+use frontdesk_kernels::quant::{TensorType, dequantise};
+use std::io::Cursor;
+use support::gguf_maker::{candle_type, pseudo_random, quantised, tiny_gemma3, tiny_llama};
+
+type TinyModel = fn(TensorType) -> Vec<u8>;
+
+const TINY_MODELS: [(&str, TinyModel); 2] = [("llama", tiny_llama), ("gemma3", tiny_gemma3)];
+
+fn decoder(bytes: Vec<u8>, precision: Precision) -> Decoder<Cpu> {
+    let mut file = ModelFile::open(Cursor::new(bytes)).unwrap();
+    Decoder::load(&mut file, Cpu::new(precision), &mut |_, _| {}).unwrap()
+}
+
+/// Logits after the last of `ids`, appended `step` at a time, and the residual stream after
+/// every layer of the last append.
+fn run(decoder: &mut Decoder<Cpu>, ids: &[u32], step: usize) -> (Vec<f32>, Vec<Vec<f32>>) {
+    let hidden = decoder.config().hidden;
+    let mut state = decoder.state(64).unwrap();
+    let (mut checkpoints, mut last) = (Vec::new(), 0);
+    for chunk in ids.chunks(step) {
+        checkpoints.clear();
+        let mut observe = |checkpoint, backend: &mut Cpu, tensor: &_| {
+            if let Checkpoint::AfterLayer(_) = checkpoint {
+                let mut values = vec![0.0; chunk.len() * hidden];
+                pollster::block_on(backend.read(tensor, &mut values)).unwrap();
+                checkpoints.push(values[values.len() - hidden..].to_vec());
+            }
+        };
+        decoder.extend_observed(&mut state, chunk, &mut observe).unwrap();
+        last = chunk.len() - 1;
+    }
+    let mut logits = Vec::new();
+    pollster::block_on(decoder.logits(&mut state, last, &mut logits)).unwrap();
+    (logits, checkpoints)
+}
+
+/// Largest difference, relative to the root of the mean square of `expected`.
+fn difference(actual: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(actual.len(), expected.len());
+    let squares: f32 = expected.iter().map(|x| x * x).sum();
+    let rms = (squares / expected.len() as f32).sqrt().max(1e-6);
+    let largest = actual.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    largest / rms
+}
+
+fn ids(count: u32) -> Vec<u32> {
+    (0..count).map(|index| 3 + index * 7919 % 250).collect()
+}
+
+#[test]
+fn every_type_decodes_as_candle_decodes_it() {
+    let columns = 512;
+    let weights = pseudo_random("parity", 4 * columns);
+    for tensor_type in TensorType::ALL {
+        let raw = quantised(tensor_type, &[4, columns], &weights);
+        let storage = candle_core::quantized::QStorage::from_data(
+            raw.clone().into(),
+            &Device::Cpu,
+            candle_type(tensor_type),
+        )
+        .unwrap();
+        let tensor = QTensor::new(storage, (4, columns)).unwrap();
+        let expected = tensor.dequantize(&Device::Cpu).unwrap().flatten_all().unwrap();
+        let expected: Vec<f32> = expected.to_vec1().unwrap();
+        let mut actual = vec![0.0; expected.len()];
+        dequantise(tensor_type, &raw, &mut actual);
+        let worst = difference(&actual, &expected);
+        assert!(worst <= 1e-6, "{tensor_type:?} differs by {worst}");
+        // And both are near what was stored, so that neither decodes nonsense.
+        let stored = difference(&actual, &weights);
+        assert!(stored < 0.5, "{tensor_type:?} is {stored} from the stored weights");
+    }
+}
+
+#[test]
+fn the_8_bit_path_stays_near_the_exact_one() {
+    for (name, make) in TINY_MODELS {
+        for tensor_type in TensorType::ALL {
+            let mut exact = decoder(make(tensor_type), Precision::Float32);
+            let mut fast = decoder(make(tensor_type), Precision::Int8);
+            let ids = ids(23);
+            let (expected, expected_layers) = run(&mut exact, &ids, 64);
+            let (actual, actual_layers) = run(&mut fast, &ids, 64);
+            assert_eq!(actual_layers.len(), exact.config().layers);
+            for (layer, (actual, expected)) in actual_layers.iter().zip(&expected_layers).enumerate() {
+                let worst = difference(actual, expected);
+                assert!(worst < 0.2, "{name} {tensor_type:?} layer {layer}: {worst}");
+            }
+            let worst = difference(&actual, &expected);
+            assert!(worst < 0.2, "{name} {tensor_type:?} logits: {worst}");
+        }
+    }
+}
+
+#[test]
+fn chunks_and_single_tokens_agree() {
+    for (name, make) in TINY_MODELS {
+        let mut decoder = decoder(make(TensorType::Q4_0), Precision::Float32);
+        // More tokens than the sliding window of the tiny gemma3.
+        let ids = ids(41);
+        let (expected, _) = run(&mut decoder, &ids, 64);
+        for step in [1, 3, 4, 16, 40] {
+            let (actual, _) = run(&mut decoder, &ids, step);
+            let worst = difference(&actual, &expected);
+            assert!(worst < 1e-4, "{name} in steps of {step}: {worst}");
+        }
+    }
+}
+
+#[test]
+fn a_shared_prefix_is_computed_once_and_changes_nothing() {
+    let load = || {
+        let reader = Cursor::new(tiny_llama(TensorType::Q8_0));
+        LanguageModel::load(reader, Cpu::default(), 100, &mut |_, _| {}).unwrap()
+    };
+    let prompt = |model: &mut LanguageModel<Cpu>, ids: &[u32]| {
+        let mut prefill = model.begin(ids.to_vec(), 0).unwrap();
+        while !model.prefill(&mut prefill).unwrap() {}
+        let mut logits = Vec::new();
+        pollster::block_on(model.logits(prefill.last(), &mut logits)).unwrap();
+        (prefill.cached(), logits)
+    };
+    let shared = ids(70);
+    let (first, second) = ([&shared[..], &[5]].concat(), [&shared[..], &[6, 7]].concat());
+    let mut reusing = load();
+    assert_eq!(prompt(&mut reusing, &first).0, 0);
+    let (cached, actual) = prompt(&mut reusing, &second);
+    assert_eq!(cached, 70);
+    let (_, expected) = prompt(&mut load(), &second);
+    assert!(difference(&actual, &expected) < 1e-3);
+    // The same prompt again: only its last token is computed.
+    let (cached, again) = prompt(&mut reusing, &second);
+    assert_eq!(cached, second.len() - 1);
+    assert!(difference(&again, &expected) < 1e-3);
+}
+
+#[test]
+fn overflowing_the_context_is_a_typed_error_and_harmless() {
+    let mut decoder = decoder(tiny_llama(TensorType::Q8_0), Precision::Int8);
+    let mut state = decoder.state(8).unwrap();
+    decoder.extend(&mut state, &ids(6)).unwrap();
+    let error = decoder.extend(&mut state, &ids(3)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ContextOverflow);
+    decoder.extend(&mut state, &ids(2)).unwrap();
+    assert_eq!(state.tokens().len(), 8);
+    let unknown = decoder.vocabulary() as u32;
+    let mut state = decoder.state(8).unwrap();
+    for bad in [&[][..], &[unknown], &ids(65)] {
+        let error = decoder.extend(&mut state, bad).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    }
+    for capacity in [0, decoder.config().context_length + 1] {
+        assert_eq!(decoder.state(capacity).err().unwrap().kind(), ErrorKind::InvalidInput);
+    }
+}
+
+#[test]
+fn gemma3_layers_alternate_between_windows_and_none() {
+    let file = ModelFile::open(Cursor::new(tiny_gemma3(TensorType::Q8_0))).unwrap();
+    let config = Config::from_metadata(file.metadata()).unwrap();
+    for layer in 0..12 {
+        let is_global = layer % 6 == 5;
+        assert_eq!(config.layer(layer).window.is_none(), is_global, "layer {layer}");
+        let base = if is_global { config.global.rope_base } else { 10_000.0 };
+        assert_eq!(config.layer(layer).rope_base, base);
+    }
+}
