@@ -66,7 +66,7 @@ export default defineConfig(
   },
   {
     files: ['tests/browser/pages/*.js'],
-    languageOptions: { globals: readonly(['window', 'document', 'navigator', 'performance', 'self', 'DOMException', 'StorageManager']) },
+    languageOptions: { globals: readonly(['window', 'document', 'navigator', 'performance', 'self', 'DOMException', 'StorageManager', 'WebAssembly']) },
   },
   // Playwright's fixtures without dependencies begin with an empty pattern.
   { files: ['tests/browser/*fixtures.ts'], rules: { 'no-empty-pattern': 'off' } },

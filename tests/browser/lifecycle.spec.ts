@@ -28,22 +28,23 @@ test('destroy ends what runs, may be called twice, and later calls reject', asyn
   await page.close();
 });
 
-test('a worker that dies fails its calls with a typed error, and the next call starts another', async ({ desk, site }) => {
-  const page = await openPage(await desk.page.context().newPage(), site);
-  await createDesk(page, { modelBaseUrl: '/models', workerUrl: '/mortal_worker.js', mode: 'only_on_device' });
-  const { died, waiting, next } = await page.evaluate(
-    async ([text, labels]) => {
-      const died = window.settle(window.desk.classify('die', { labels }));
-      const waiting = window.settle(window.desk.classify(text, { labels }));
-      const settled = { died: await died, waiting: await waiting };
-      return { ...settled, next: await window.settle(window.desk.classify(text, { labels })) };
-    },
-    [TICKET, LABELS] as const,
-  );
-  for (const { error } of [died, waiting]) expect(error).toMatchObject({ code: 'worker_died', isFrontdeskError: true });
-  expect(next.value).toMatchObject({ value: 'billing', source: 'device' });
-  await page.close();
-});
+for (const [text, code] of [['die', 'worker_died'], ['trap', 'engine_crashed']] as const) {
+  test(`a worker told to ${text} fails its calls with ${code}, and the next call starts another`, async ({ desk, site }) => {
+    const page = await openPage(await desk.page.context().newPage(), site);
+    await createDesk(page, { modelBaseUrl: '/models', workerUrl: '/mortal_worker.js', mode: 'only_on_device' });
+    const { died, waiting, next } = await page.evaluate(
+      async ([deadly, text, labels]) => {
+        const calls = [window.desk.classify(deadly, { labels }), window.desk.classify(text, { labels })].map((call) => window.settle(call));
+        const [died, waiting] = await Promise.all(calls);
+        return { died, waiting, next: await window.settle(window.desk.classify(text, { labels })) };
+      },
+      [text, TICKET, LABELS] as const,
+    );
+    for (const settled of [died, waiting]) expect(settled?.error).toMatchObject({ code, isFrontdeskError: true });
+    expect(next.value).toMatchObject({ value: 'billing', source: 'device' });
+    await page.close();
+  });
+}
 
 test('a worker or a module that is not there is a typed error', async ({ page, site }) => {
   await openPage(page, site);

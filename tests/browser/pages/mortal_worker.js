@@ -1,3 +1,3 @@
-// The SDK's worker, which dies when it is asked to classify the text "die".
+// The SDK's worker, which dies when it is asked to classify the text "die" or "trap".
 import './die_on_demand.js';
 import '/sdk/worker.js';

@@ -75,7 +75,7 @@ export class DownloadFailedError extends errorOfCode('download_failed') {}
 export class LengthMismatchError extends errorOfCode('length_mismatch') {}
 /** The bytes are not those the hash names; `details`: `expected`, `actual`. */
 export class HashMismatchError extends errorOfCode('hash_mismatch') {}
-/** The device has no room for the model; `details.missingBytes` where known. */
+/** The device has no room for the model; `details`: `neededBytes` and `missingBytes` where known. */
 export class StorageFullError extends errorOfCode('storage_full') {}
 
 /** The model file lies about itself or is damaged. */

@@ -3,6 +3,7 @@ interface FileSystemSyncAccessHandle {
   read(into: Uint8Array<ArrayBuffer>, options?: { readonly at?: number }): number;
   write(from: Uint8Array<ArrayBuffer>, options?: { readonly at?: number }): number;
   getSize(): number;
+  truncate(bytes: number): void;
   flush(): void;
   close(): void;
 }

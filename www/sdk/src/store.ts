@@ -38,7 +38,8 @@ export async function openModel(model: ModelFile, options: OpenOptions): Promise
   const writer = await OpfsWriter.create(folder, model).catch((error: unknown) => (error instanceof Error ? error : new Error(String(error))));
   if (writer instanceof Error) return downloadToMemory(model, options, writer);
   try {
-    await checkRoom(model);
+    await checkEstimate(model);
+    if (model.bytes !== undefined) writer.reserve(model.bytes);
     await download(model, options, writer);
     return await openKept(await writer.keep());
   } catch (error) {
@@ -137,18 +138,21 @@ function lengthMismatch(expectedBytes: number, receivedBytes: number): LengthMis
   return new LengthMismatchError(message, { details: { expectedBytes, receivedBytes } });
 }
 
-/** Refuses early what is known not to fit. */
-async function checkRoom(model: ModelFile): Promise<void> {
+/** Refuses early what is known not to fit; some browsers tell everybody the same, generous numbers. */
+async function checkEstimate({ bytes }: ModelFile): Promise<void> {
   const { quota, usage } = await navigator.storage.estimate();
-  if (model.bytes === undefined || quota === undefined || usage === undefined) return;
-  const missingBytes = model.bytes - (quota - usage);
-  if (missingBytes > 0) throw storageFull(missingBytes);
+  if (bytes === undefined || quota === undefined || usage === undefined) return;
+  const missingBytes = bytes - (quota - usage);
+  if (missingBytes > 0) throw storageFull({ neededBytes: bytes, missingBytes });
 }
 
-function storageFull(missingBytes?: number): StorageFullError {
-  const amount = missingBytes === undefined ? '' : `: ${missingBytes} bytes are missing`;
-  const message = `the device has no room for the model${amount}`;
-  return new StorageFullError(message, missingBytes === undefined ? {} : { details: { missingBytes } });
+function storageFull(details: { readonly neededBytes?: number; readonly missingBytes?: number } = {}): StorageFullError {
+  const amount = details.neededBytes === undefined ? '' : `, which takes ${details.neededBytes} bytes`;
+  return new StorageFullError(`the device has no room for the model${amount}`, { details });
+}
+
+function isQuotaError(error: unknown): boolean {
+  return error instanceof Error && error.name === 'QuotaExceededError';
 }
 
 /** Writes under a temporary name in the folder. */
@@ -172,13 +176,23 @@ class OpfsWriter implements Writer {
     return new OpfsWriter(folder, file, await file.createSyncAccessHandle(), model);
   }
 
+  /** Takes the room for the whole file before anything is fetched. */
+  reserve(neededBytes: number): void {
+    try {
+      this.#handle.truncate(neededBytes);
+    } catch (error) {
+      throw isQuotaError(error) ? storageFull({ neededBytes }) : error;
+    }
+    // Chromium does not throw; it leaves the file as it was.
+    if (this.#handle.getSize() !== neededBytes) throw storageFull({ neededBytes });
+  }
+
   write(bytes: Uint8Array<ArrayBuffer>): void {
     try {
-      // A short write is how some browsers say that the disk is full.
+      // Chromium does not throw where the disk is full; it tells of a senseless length.
       if (this.#handle.write(bytes, { at: this.#offset }) !== bytes.byteLength) throw storageFull();
     } catch (error) {
-      if (error instanceof DOMException && error.name === 'QuotaExceededError') throw storageFull();
-      throw error;
+      throw isQuotaError(error) ? storageFull() : error;
     }
     this.#offset += bytes.byteLength;
   }
