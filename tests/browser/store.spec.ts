@@ -79,19 +79,45 @@ test('a second visit loads from the device, without a request for the model', as
   await page.close();
 });
 
-test('a kept file of the wrong length is not trusted', async ({ page, site }) => {
-  await openPage(page, site);
-  await page.evaluate(async ({ sha256 }) => {
-    const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle('frontdesk-models', { create: true });
-    const file = await folder.getFileHandle(`${sha256}.gguf`, { create: true });
-    const writable = await file.createWritable();
-    await writable.write('too short');
-    await writable.close();
-  }, MADE_UP);
+for (const [what, bytes] of [['length', 9], ['content', MADE_UP.bytes]] as const) {
+  test(`a kept file of the wrong ${what} is fetched again`, async ({ page, site }) => {
+    await openPage(page, site);
+    await page.evaluate(
+      async ([sha256, bytes]) => {
+        const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle('frontdesk-models', { create: true });
+        const file = await folder.getFileHandle(`${sha256}.gguf`, { create: true });
+        const writable = await file.createWritable();
+        await writable.write(new Uint8Array(bytes));
+        await writable.close();
+      },
+      [MADE_UP.sha256, bytes] as const,
+    );
+    site.log.length = 0;
+    const { error } = await createMadeUp(page, 'whole');
+    expect(site.log.filter((request) => request === 'GET /made-up/whole')).toHaveLength(1);
+    expect(error).toMatchObject({ code: 'invalid_model' });
+  });
+}
+
+test('a kept file that another tab has locked is read all the same', async ({ desk, site }) => {
+  const context = desk.page.context();
+  const lockingPage = await openPage(await context.newPage(), site);
+  const locked = await lockingPage.evaluate(() => {
+    const worker = new Worker('/lock_kept_file.js');
+    return new Promise<number>((resolve) => {
+      worker.onmessage = ({ data }) => {
+        resolve(data as number);
+      };
+    });
+  });
+  expect(locked).toBe(1);
+  const page = await openPage(await context.newPage(), site);
   site.log.length = 0;
-  const { error } = await createMadeUp(page, 'whole');
-  expect(site.log).toContain('GET /made-up/whole');
-  expect(error).toMatchObject({ code: 'invalid_model' });
+  const info = await createDesk(page, { modelBaseUrl: '/models' });
+  expect(info).toMatchObject({ cached: true });
+  expect(site.log.filter((request) => request.includes(REAL_MODEL))).toEqual([]);
+  await page.close();
+  await lockingPage.close();
 });
 
 test('without a private file system the model stays in memory, with a warning', async ({ page, site }) => {

@@ -14,7 +14,7 @@ export interface Sha256 {
 /** Random access to the model file; `read` fills `into` wholly or throws. */
 export interface ByteSource {
   readonly size: number;
-  read(offset: number, into: Uint8Array): void;
+  read(offset: number, into: Uint8Array<ArrayBuffer>): void;
 }
 
 /** What one step of a job tells. */

@@ -170,11 +170,10 @@ export class Frontdesk {
 
   #stream(request: ChatCompletionRequest, options: CallOptions): ChatCompletionStream {
     // Checked inside a promise, so that all errors arrive the same way.
-    const chunks = (async () => {
-      await Promise.resolve();
+    const chunks = Promise.resolve().then(() => {
       const sides = this.#sidesFor(options);
       return this.#chunks(checkChatRequest(request), { ...sides, signal: options.signal });
-    })();
+    });
     const iterate = async function* () {
       yield* await chunks;
     };

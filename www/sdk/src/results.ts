@@ -138,6 +138,7 @@ export interface ChatCompletionChunk {
   readonly object: 'chat.completion.chunk';
   /** Unix time in seconds. */
   readonly created: number;
+  /** Empty until the last chunk, which knows who answered. */
   readonly model: string;
   readonly choices: readonly [
     {

@@ -253,10 +253,7 @@ async function openKept(file: FileSystemFileHandle): Promise<OpenedModel> {
     cached: true,
     size: handle.getSize(),
     read(offset, into) {
-      // Handles do not read into WebAssembly memory that is shared; a copy always works.
-      const piece = new Uint8Array(into.byteLength);
-      if (handle.read(piece, { at: offset }) !== piece.byteLength) throw new ModelReadError('the kept model file ends too early');
-      into.set(piece);
+      if (handle.read(into, { at: offset }) !== into.byteLength) throw new ModelReadError('the kept model file ends too early');
     },
     close() {
       handle.close();
