@@ -47,8 +47,9 @@ test_unit() {
   local variant
   for variant in $WASM_VARIANTS; do
     heading "kernels on WebAssembly, $variant"
-    # Node 20 knows relaxed SIMD only behind a flag.
-    NODE_ARGS=--experimental-wasm-relaxed-simd \
+    # Node 20 knows relaxed SIMD only behind a flag, and its baseline compiler (V8 11.3) doubles
+    # relaxed dot products; the optimising one, and today's browsers, are right.
+    NODE_ARGS=--experimental-wasm-relaxed-simd,--no-liftoff \
       cargo_wasm "$variant" test --quiet -p frontdesk-kernels --lib
   done
   heading "Python"
@@ -65,10 +66,10 @@ test_golden() {
   cargo test --quiet -p frontdesk-tests --test tokenizer --test golden --test parity -- --nocapture
 }
 
-# Files that lie.
+# Files that lie, beside files that tell the truth.
 test_hostile() {
   setup_rust
-  cargo test --quiet -p frontdesk-tests --test hostile
+  cargo test --quiet -p frontdesk-tests --test hostile --test model_file
 }
 
 # The built page in a real Chromium with the real model.

@@ -162,6 +162,39 @@ fn every_file_is_tidy() {
     assert!(found.is_empty(), "{} findings:\n{}", found.len(), found.join("\n"));
 }
 
+/// Tests of the manifest `tests/Cargo.toml` that the script does not run.
+fn forgotten_tests(manifest: &str, script: &str) -> Vec<String> {
+    let mut lines = manifest.lines();
+    let mut found = Vec::new();
+    while lines.any(|line| line == "[[test]]") {
+        let name = lines.next().and_then(|line| line.strip_prefix("name = ")).unwrap_or_default();
+        let option = format!("--test {}", name.trim_matches('"'));
+        if !has_word(script, &option) {
+            found.push(format!("scripts/test.sh lacks {option}"));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_test_is_run() {
+    let root = repository::root();
+    let read = |path: &str| fs::read_to_string(root.join(path)).expect("the file is there");
+    let manifest = read("tests/Cargo.toml");
+    assert!(manifest.contains("name = \"tidy\""), "this test is not in the manifest");
+    assert_eq!(forgotten_tests(&manifest, &read("scripts/test.sh")), [""; 0]);
+}
+
+#[test]
+fn a_forgotten_test_is_reported() {
+    let manifest = "[[test]]\nname = \"tidy\"\npath = \"tidy.rs\"\n\n[[test]]\nname = \"tid\"\n";
+    assert_eq!(
+        forgotten_tests(manifest, "cargo test --test tidy\n"),
+        ["scripts/test.sh lacks --test tid"]
+    );
+    assert_eq!(forgotten_tests(manifest, "cargo test --test tid --test tidy\n"), [""; 0]);
+}
+
 #[test]
 fn untidy_files_are_reported() {
     let unfinished = format!("//! A file of code.\n// {}: later\n", UNFINISHED[0]);
