@@ -1,7 +1,4 @@
-/**
- * The package's public interface: a small language model in the browser that answers what it can,
- * and asks your backend only when unsure. Start at `Frontdesk.create()`.
- */
+/** The package's public interface; start at `Frontdesk.create()`. */
 export type { Availability, AvailabilityOptions } from './availability.js';
 export type { ChatCompletionRequest } from './checks.js';
 export * from './errors.js';
