@@ -93,7 +93,9 @@ fn the_8_bit_path_stays_near_the_exact_one() {
             let (expected, expected_layers) = run(&mut exact, &ids, 64);
             let (actual, actual_layers) = run(&mut fast, &ids, 64);
             assert_eq!(actual_layers.len(), exact.config().layers);
-            for (layer, (actual, expected)) in actual_layers.iter().zip(&expected_layers).enumerate() {
+            for (layer, (actual, expected)) in
+                actual_layers.iter().zip(&expected_layers).enumerate()
+            {
                 let worst = difference(actual, expected);
                 assert!(worst < 0.2, "{name} {tensor_type:?} layer {layer}: {worst}");
             }

@@ -1,4 +1,5 @@
 //! The native command line: run, classify, evaluate and time a model file.
+#![forbid(unsafe_code)]
 
 mod bench;
 mod classify;

@@ -67,7 +67,13 @@ pub trait Backend {
     fn seek(&mut self, cursor: &mut Self::Cursor, ids: &[u32], position: usize);
 
     /// `out[t] = table[id(t)] * scale`.
-    fn embed(&mut self, at: &Self::Cursor, table: &Self::Matrix, scale: f32, out: &mut Self::Tensor);
+    fn embed(
+        &mut self,
+        at: &Self::Cursor,
+        table: &Self::Matrix,
+        scale: f32,
+        out: &mut Self::Tensor,
+    );
     /// `out = rms_norm(x) * weight`, by rows of the weight's length.
     fn rms_norm(
         &mut self,

@@ -78,7 +78,7 @@ impl Config {
     /// Rotation and window of a layer.
     pub fn layer(&self, index: usize) -> LayerAttention {
         match self.local {
-            Some((local, period)) if (index + 1) % period != 0 => local,
+            Some((local, period)) if !(index + 1).is_multiple_of(period) => local,
             _ => self.global,
         }
     }
@@ -171,13 +171,16 @@ impl Header<'_> {
             },
             local: None,
         };
-        let same_length = |name| Ok::<_, Error>(self.size_or(name, head_dimensions)? == head_dimensions);
+        let same_length =
+            |name| Ok::<_, Error>(self.size_or(name, head_dimensions)? == head_dimensions);
         if !heads.is_multiple_of(kv_heads) || config.layers > 1024 {
             let Config { layers, .. } = config;
-            Err(Error::invalid_model(format!("{heads} heads, {kv_heads} KV heads, {layers} layers")))
+            Err(Error::invalid_model(format!(
+                "{heads} heads, {kv_heads} KV heads, {layers} layers"
+            )))
         } else if head_dimensions == 0 || !head_dimensions.is_multiple_of(2) {
             Err(Error::invalid_model(format!("heads are {head_dimensions} wide")))
-        } else if !(config.epsilon >= 0.0) {
+        } else if config.epsilon.is_nan() || config.epsilon < 0.0 {
             Err(Error::invalid_model(format!("{epsilon_key} is {}", config.epsilon)))
         } else if !same_length("attention.value_length")? || !same_length("rope.dimension_count")? {
             Err(unsupported("heads whose parts differ in width are not supported"))

@@ -66,10 +66,12 @@ impl Backend for Cpu {
 
     fn matrix(&mut self, source: MatrixSource<'_>) -> Result<Matrix> {
         let MatrixSource { tensor_type, raw, shape, source_row } = source;
-        let matrix = Matrix::pack(tensor_type, raw, shape, self.precision, source_row)
-            .map_err(|error| match error {
-                PackError::Memory(error) => out_of_memory("a weight matrix").with_source(error),
-                error => Error::invalid_model(error.to_string()),
+        let matrix =
+            Matrix::pack(tensor_type, raw, shape, self.precision, source_row).map_err(|error| {
+                match error {
+                    PackError::Memory(error) => out_of_memory("a weight matrix").with_source(error),
+                    error => Error::invalid_model(error.to_string()),
+                }
             })?;
         self.count(matrix.bytes());
         Ok(matrix)
@@ -143,12 +145,7 @@ impl Backend for Cpu {
         rms_norm_in_place(x.rows_mut(at), weight, epsilon);
     }
 
-    fn matmul(
-        &mut self,
-        at: &CpuCursor,
-        x: &CpuTensor,
-        outputs: &mut [(&Matrix, &mut CpuTensor)],
-    ) {
+    fn matmul(&mut self, at: &CpuCursor, x: &CpuTensor, outputs: &mut [(&Matrix, &mut CpuTensor)]) {
         let tokens = at.ids.len();
         let rows = x.rows(at);
         if outputs.iter().any(|(matrix, _)| matrix.is_quantised()) {

@@ -22,7 +22,7 @@ impl Activation {
             Activation::Silu => x,
             Activation::GeluTanh => {
                 let cubic = x * x * x * f32x4::splat(0.044_715);
-                (x + cubic) * f32x4::splat(1.595_769_1)
+                (x + cubic) * f32x4::splat(1.595_769)
             }
         };
         x / (f32x4::ONE + exp(-argument))

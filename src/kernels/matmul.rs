@@ -283,7 +283,13 @@ mod tests {
     use crate::test_data::{assert_close, random};
 
     /// The plain product of decoded weights with activations rounded as the kernel rounds them.
-    fn reference(x: &[f32], tokens: usize, weights: &[f32], columns: usize, int8: bool) -> Vec<f32> {
+    fn reference(
+        x: &[f32],
+        tokens: usize,
+        weights: &[f32],
+        columns: usize,
+        int8: bool,
+    ) -> Vec<f32> {
         let mut x = x.to_vec();
         if int8 {
             let mut rows = QuantisedRows::default();
@@ -333,7 +339,9 @@ mod tests {
     fn extreme_codes_do_not_saturate() {
         // Largest codes against largest activations of both signs: where a lowering of the dot
         // product saturates at 16 bits, this is where it would show.
-        for (tensor_type, fill) in [(TensorType::Q8_0, 0x80), (TensorType::Q8_0, 0x7f), (TensorType::Q6_K, 0xff)] {
+        for (tensor_type, fill) in
+            [(TensorType::Q8_0, 0x80), (TensorType::Q8_0, 0x7f), (TensorType::Q6_K, 0xff)]
+        {
             let columns = 256;
             let mut raw = vec![fill; tensor_type.bytes_of(8 * columns).unwrap()];
             let one = half::f16::from_f32(1.0).to_le_bytes();

@@ -40,7 +40,10 @@ impl fmt::Display for PackError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Shape { tensor_type, shape: [rows, columns], bytes } => {
-                write!(formatter, "{bytes} bytes of {tensor_type:?} are no {rows} x {columns} matrix")
+                write!(
+                    formatter,
+                    "{bytes} bytes of {tensor_type:?} are no {rows} x {columns} matrix"
+                )
             }
             Self::Memory(_) => formatter.write_str("not enough memory for a matrix"),
         }
@@ -100,7 +103,8 @@ impl Matrix {
     ) -> Result<Self, PackError> {
         let shape = [rows, columns];
         let error = || PackError::Shape { tensor_type, shape, bytes: raw.len() };
-        let row_bytes = tensor_type.bytes_of(columns).filter(|&bytes| bytes > 0).ok_or_else(error)?;
+        let row_bytes =
+            tensor_type.bytes_of(columns).filter(|&bytes| bytes > 0).ok_or_else(error)?;
         if rows.checked_mul(row_bytes) != Some(raw.len()) || rows == 0 {
             return Err(error());
         }
@@ -192,8 +196,14 @@ impl Quantised {
                         packed.mins[at] = decoded.mins[group];
                     }
                 }
-                for (quad, codes) in decoded.codes[..block_len].as_chunks::<4>().0.iter().enumerate() {
-                    packed.put_quad(panel * columns / 4 + block * block_len / 4 + quad, lane, codes);
+                for (quad, codes) in
+                    decoded.codes[..block_len].as_chunks::<4>().0.iter().enumerate()
+                {
+                    packed.put_quad(
+                        panel * columns / 4 + block * block_len / 4 + quad,
+                        lane,
+                        codes,
+                    );
                 }
             }
         }
@@ -306,7 +316,9 @@ pub(crate) mod tests {
 
     #[test]
     fn wrong_shapes_are_refused() {
-        for (bytes, shape) in [(17, [1, 32]), (18, [1, 31]), (18, [2, 32]), (0, [0, 32]), (0, [1, 0])] {
+        for (bytes, shape) in
+            [(17, [1, 32]), (18, [1, 31]), (18, [2, 32]), (0, [0, 32]), (0, [1, 0])]
+        {
             let raw = vec![0; bytes];
             assert!(Matrix::pack(TensorType::Q4_0, &raw, shape, Precision::Int8, |r| r).is_err());
         }

@@ -26,7 +26,11 @@ impl QuantisedRows {
     /// # Panics
     /// When `columns` is not a multiple of 32 or `values` is shorter than `tokens * columns`.
     pub fn quantise(&mut self, values: &[f32], tokens: usize, columns: usize) {
-        assert_eq!(columns % ACTIVATION_BLOCK, 0, "columns must be a multiple of {ACTIVATION_BLOCK}");
+        assert_eq!(
+            columns % ACTIVATION_BLOCK,
+            0,
+            "columns must be a multiple of {ACTIVATION_BLOCK}"
+        );
         self.tokens = tokens;
         self.columns = columns;
         self.codes.resize(tokens * columns, 0);

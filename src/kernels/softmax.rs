@@ -26,9 +26,8 @@ pub fn softmax(scores: &mut [f32]) {
 
 fn maximum(values: &[f32]) -> f32 {
     let (quads, rest) = values.as_chunks::<4>();
-    let lanes = quads
-        .iter()
-        .fold(f32x4::splat(f32::MIN), |lanes, quad| lanes.fast_max(f32x4::new(*quad)));
+    let lanes =
+        quads.iter().fold(f32x4::splat(f32::MIN), |lanes, quad| lanes.fast_max(f32x4::new(*quad)));
     lanes.to_array().iter().chain(rest).fold(f32::MIN, |a, &b| a.max(b))
 }
 

@@ -186,19 +186,18 @@ fn finished() -> Error {
 
 fn check(request: &ClassifyRequest) -> Result<()> {
     let ClassifyRequest { labels, .. } = request;
-    let problem = if labels.len() < 2 || labels.len() > MOST_LABELS {
-        format!("{} labels; 2 to {MOST_LABELS} are possible", labels.len())
-    } else if labels.iter().any(|label| label.name.trim().is_empty()) {
-        "a label is empty".to_owned()
-    } else if let Some(label) = labels
-        .iter()
-        .enumerate()
-        .find_map(|(index, label)| labels[..index].iter().find(|other| other.name == label.name))
-    {
-        format!("the label '{}' is given twice", label.name.escape_debug())
-    } else {
-        return Ok(());
-    };
+    let problem =
+        if labels.len() < 2 || labels.len() > MOST_LABELS {
+            format!("{} labels; 2 to {MOST_LABELS} are possible", labels.len())
+        } else if labels.iter().any(|label| label.name.trim().is_empty()) {
+            "a label is empty".to_owned()
+        } else if let Some(label) = labels.iter().enumerate().find_map(|(index, label)| {
+            labels[..index].iter().find(|other| other.name == label.name)
+        }) {
+            format!("the label '{}' is given twice", label.name.escape_debug())
+        } else {
+            return Ok(());
+        };
     Err(Error::new(ErrorKind::InvalidInput, problem))
 }
 

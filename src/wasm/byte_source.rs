@@ -2,8 +2,8 @@
 
 use js_sys::Uint8Array;
 use std::io::{self, Read, Seek, SeekFrom};
-use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = "
@@ -55,7 +55,8 @@ impl Read for SourceReader {
         }
         let part = self.buffer.subarray(0, length as u32);
         self.source.read(self.position as f64, &part).map_err(|error| {
-            let message = error.dyn_ref::<js_sys::Error>().map(|error| String::from(error.message()));
+            let message =
+                error.dyn_ref::<js_sys::Error>().map(|error| String::from(error.message()));
             io::Error::other(message.unwrap_or_else(|| "the file cannot be read".to_owned()))
         })?;
         part.copy_to(&mut into[..length]);
@@ -75,4 +76,3 @@ impl Seek for SourceReader {
         Ok(self.position)
     }
 }
-

@@ -2,8 +2,8 @@
 
 use crate::error::{invalid_input, to_js};
 use crate::messages::{
-    Event, LabelProbability, LocalClassification, LocalCompletion, TaskResult, Timing, TokenLogprob,
-    Usage,
+    Event, LabelProbability, LocalClassification, LocalCompletion, TaskResult, Timing,
+    TokenLogprob, Usage,
 };
 use crate::model::{Loaded, Shared, busy};
 use frontdesk_cascade::Policy;
@@ -106,12 +106,7 @@ impl Running {
     }
 }
 
-fn classification(
-    outcome: Outcome,
-    labels: &[String],
-    policy: Policy,
-    timing: Timing,
-) -> Event {
+fn classification(outcome: Outcome, labels: &[String], policy: Policy, timing: Timing) -> Event {
     let Outcome { probabilities, best, prompt_tokens, cached_tokens, scored_tokens } = outcome;
     let confidence = probabilities.get(best).copied().unwrap_or(0.0);
     let pairs = labels.iter().cloned().zip(probabilities);

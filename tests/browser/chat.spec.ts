@@ -77,6 +77,8 @@ test('log-probabilities have the documented shape and say what was chosen', asyn
     // Greedy: the chosen one is the likeliest.
     expect(top_logprobs[0]).toMatchObject({ token, logprob });
   }
+  const meanLogprob = tokens.reduce((sum, { logprob }) => sum + logprob, 0) / tokens.length;
+  expect(value?.frontdesk.confidence).toBeCloseTo(Math.exp(meanLogprob), 3);
   const chunks = (await stream(desk.page, request, ON_DEVICE)).value ?? [];
   expect(chunks.flatMap(({ choices }) => choices[0].logprobs?.content ?? [])).toHaveLength(12);
   const plain = await complete(desk.page, { messages: QUESTION, max_tokens: 2 }, ON_DEVICE);

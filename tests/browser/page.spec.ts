@@ -1,8 +1,8 @@
 /** The page itself: it stays alive while the model works, with and without cross-origin isolation. */
 import { createDesk, expect, LABELS, openPage, test, TICKET } from './fixtures.ts';
 
-/** About 1000 tokens. */
-const LONG_TEXT = 'The printer on the second floor prints blank pages again and nobody knows why. '.repeat(62);
+/** About 1050 tokens. */
+const LONG_TEXT = 'The printer on the second floor prints blank pages again and nobody knows why. '.repeat(66);
 
 test('while 1000 tokens are prefilled, the page keeps its beat', async ({ desk }) => {
   const { idle, busy, settled } = await desk.page.evaluate(

@@ -15,9 +15,9 @@ pub fn golden_file(name: &str) -> Option<PathBuf> {
 /// The model file with this manifest `id` in `FRONTDESK_CACHE/models`, by default
 /// `~/.cache/frontdesk/models`.
 pub fn model_file(id: &str) -> Option<PathBuf> {
-    let cache = env::var_os("FRONTDESK_CACHE").map(PathBuf::from).or_else(|| {
-        env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/frontdesk"))
-    });
+    let cache = env::var_os("FRONTDESK_CACHE")
+        .map(PathBuf::from)
+        .or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/frontdesk")));
     let Some(cache) = cache else {
         println!("skipped: {id}");
         return None;

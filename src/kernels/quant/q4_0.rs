@@ -3,8 +3,7 @@
 use super::{Decoded, Format, half, join_nibbles};
 
 /// 18 bytes: scale (f16), 16 bytes of nibbles (low: weights 0-15, high: 16-31).
-pub(super) const FORMAT: Format =
-    Format { group: 32, offset: 8, code_bits: 4, decode };
+pub(super) const FORMAT: Format = Format { group: 32, offset: 8, code_bits: 4, decode };
 
 fn decode(block: &[u8], into: &mut Decoded) {
     into.scales[0] = half(&block[0..2]);

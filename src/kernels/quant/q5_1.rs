@@ -1,10 +1,9 @@
 //! Q5_1: 32 five-bit codes, a scale and a minimum; weight = scale * code + minimum.
 
-use super::{Decoded, Format, half, join_nibbles, add_fifth_bits};
+use super::{Decoded, Format, add_fifth_bits, half, join_nibbles};
 
 /// 24 bytes: scale (f16), minimum (f16), 32 fifth bits, 16 bytes of nibbles.
-pub(super) const FORMAT: Format =
-    Format { group: 32, offset: 0, code_bits: 5, decode };
+pub(super) const FORMAT: Format = Format { group: 32, offset: 0, code_bits: 5, decode };
 
 fn decode(block: &[u8], into: &mut Decoded) {
     into.scales[0] = half(&block[0..2]);

@@ -3,8 +3,7 @@
 use super::{Decoded, Format, half};
 
 /// 210 bytes: 128 bytes of low nibbles, 64 bytes of high bit pairs, 16 signed scales, d (f16).
-pub(super) const FORMAT: Format =
-    Format { group: 16, offset: 32, code_bits: 6, decode };
+pub(super) const FORMAT: Format = Format { group: 16, offset: 32, code_bits: 6, decode };
 
 fn decode(block: &[u8], into: &mut Decoded) {
     let d = half(&block[208..210]);

@@ -3,8 +3,7 @@
 use super::{Decoded, Format, half};
 
 /// 34 bytes: scale (f16), 32 signed bytes.
-pub(super) const FORMAT: Format =
-    Format { group: 32, offset: 128, code_bits: 8, decode };
+pub(super) const FORMAT: Format = Format { group: 32, offset: 128, code_bits: 8, decode };
 
 fn decode(block: &[u8], into: &mut Decoded) {
     into.scales[0] = half(&block[0..2]);
