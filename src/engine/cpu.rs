@@ -37,6 +37,11 @@ impl Cpu {
         Self { precision, ..Self::default() }
     }
 
+    /// Whether the machine computes the kernels' dot products right; where not, do not use it.
+    pub fn is_exact() -> bool {
+        frontdesk_kernels::dot_is_exact()
+    }
+
     fn count(&mut self, bytes: usize) {
         self.bytes += bytes;
     }

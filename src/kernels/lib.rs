@@ -23,6 +23,8 @@ pub mod softmax;
 #[cfg(test)]
 mod test_data;
 
+pub use arch::dot_is_exact;
+
 /// Output rows of one weight panel: the lanes of two 4-lane vectors.
 pub const PANEL_ROWS: usize = 8;
 

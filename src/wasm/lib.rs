@@ -19,3 +19,9 @@ use wasm_bindgen::prelude::wasm_bindgen;
 pub fn start() {
     std::panic::set_hook(Box::new(|info| gloo::console::error!(info.to_string())));
 }
+
+/// Whether this browser computes the module's dot products right; where not, load another variant.
+#[wasm_bindgen(js_name = isExact)]
+pub fn is_exact() -> bool {
+    frontdesk_engine::cpu::Cpu::is_exact()
+}

@@ -36,20 +36,34 @@ export interface Model {
 /** The generated glue. */
 export interface EngineModule {
   default(options: { module_or_path: URL }): Promise<unknown>;
+  /** Whether this browser computes the module's dot products right. */
+  isExact(): boolean;
   readonly Sha256: new () => Sha256;
   readonly Model: {
     load(source: ByteSource, contextTokens: number, onProgress: (loaded: number, total: number) => void): Model;
   };
 }
 
-/** Starts the best module this browser runs. `wasmUrl` is a folder of variants or one `.wasm` file. */
+/**
+ * Starts the best module this browser runs. `wasmUrl` is a folder of variants or one `.wasm` file.
+ *
+ * A browser may know relaxed SIMD and still compile it wrongly: the module then says so itself, and
+ * the plain one is taken instead.
+ */
 export async function startEngineModule(wasmUrl?: string): Promise<{ module: EngineModule; variant: ModuleVariant }> {
   const variant = await detectVariant();
   if (!variant) throw new UnsupportedBrowserError('this browser has no WebAssembly SIMD');
+  const module = await startVariant(variant, wasmUrl);
+  if (module.isExact()) return { module, variant };
+  if (variant === 'simd') throw new UnsupportedBrowserError('this browser computes WebAssembly SIMD wrongly');
+  return { module: await startVariant('simd', wasmUrl), variant: 'simd' };
+}
+
+async function startVariant(variant: ModuleVariant, wasmUrl?: string): Promise<EngineModule> {
   try {
     const module = await importGlue(variant);
     await module.default({ module_or_path: wasmUrl === undefined ? bundledWasm(variant) : givenWasm(wasmUrl, variant) });
-    return { module, variant };
+    return module;
   } catch (error) {
     throw new ModuleLoadError(`the engine's files could not be loaded: ${String(error)}`, { cause: error });
   }
