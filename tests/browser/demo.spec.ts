@@ -236,7 +236,7 @@ test.describe('without a back office', () => {
     await expect(page.getByTestId('answer-value')).toBeInViewport();
     await expect(counter(page)).toBeInViewport();
     await page.getByText('Details', { exact: true }).click();
-    expect(await sidewaysScroll(page)).toBe(0);
+    await expect.poll(() => sidewaysScroll(page)).toBe(0);
   });
 
   test('shows the answer on a laptop without scrolling', async ({ quiet }) => {

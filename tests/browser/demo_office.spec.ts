@@ -41,7 +41,7 @@ test.describe('with a back office', () => {
     await expect(page.getByTestId('ledger-total')).toHaveText(`${bytes} bytes`);
     await expectAccessible(page);
     await page.setViewportSize({ width: 360, height: 740 });
-    expect(await sidewaysScroll(page)).toBe(0);
+    await expect.poll(() => sidewaysScroll(page)).toBe(0);
 
     // The proxy adds the key and the model; the rest of the body arrives unchanged.
     expect(upstream.bodies).toHaveLength(1);

@@ -29,9 +29,8 @@ export interface Drafting {
   readonly stop: () => void;
 }
 
-const MAX_TOKENS = 160;
-const INSTRUCTION =
-  'You work at a customer service desk. Write a short, polite reply to the customer message: thank them, name their problem, and say that a colleague will look into it today. Promise nothing else.';
+const MAX_TOKENS = 120;
+const INSTRUCTION = 'You answer customer messages with one short, polite reply.';
 const EMPTY: DraftState = { phase: 'empty', text: '', pieces: 0, writingMs: 0, threshold: 0 };
 
 export function useDraft(ledger: Ledger): Drafting {
@@ -70,10 +69,12 @@ async function write(desk: Frontdesk, request: DraftRequest, { ledger, signal, u
     {
       messages: [
         { role: 'system', content: INSTRUCTION },
-        { role: 'user', content: request.ticket },
+        { role: 'user', content: `Write a short reply to this customer message:\n\n${request.ticket}` },
       ],
       max_tokens: MAX_TOKENS,
       temperature: 0.3,
+      // Without it a model this small soon says the same sentence again and again.
+      repetition_penalty: 1.15,
       stream: true,
     },
     { signal, mode, threshold },
