@@ -47,7 +47,7 @@ const engines = {
         }
         if (chunk.frontdesk) globalThis.details = chunk.frontdesk;
       }
-      const { promptTokens, cachedTokens } = globalThis.details.usage;
+      const { promptTokens, cachedTokens } = globalThis.details.local.usage;
       return { prompt: promptTokens - cachedTokens, first: first - started, tokens, decode: last - first };
     };
   },

@@ -71,7 +71,7 @@ test_golden() {
 # Files that lie, beside files that tell the truth.
 test_hostile() {
   setup_rust
-  cargo test --quiet -p frontdesk-tests --test hostile --test model_file
+  cargo test --quiet -p frontdesk-tests --test hostile --test hostile_config --test model_file
 }
 
 # The built page in a real Chromium with the real model.

@@ -45,6 +45,9 @@ pub fn gate(activation: Activation, gate: &mut [f32], up: &[f32]) {
 mod tests {
     use super::*;
     use crate::test_data::{assert_close, random};
+    // On WebAssembly the attribute is the runner's own.
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn reference(activation: Activation, x: f32) -> f32 {
         let x = f64::from(x);

@@ -195,6 +195,9 @@ fn eight(values: &[f32]) -> [f32x4; 2] {
 mod tests {
     use super::*;
     use crate::test_data::{assert_close, random};
+    // On WebAssembly the attribute is the runner's own.
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     /// Plain attention over keys and values `[positions, kv_heads, dimensions]`.
     fn reference(

@@ -36,6 +36,9 @@ fn from_bits(x: i32x4) -> f32x4 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    // On WebAssembly the attribute is the runner's own.
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn agrees_with_the_standard_library() {

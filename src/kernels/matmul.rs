@@ -281,6 +281,9 @@ mod tests {
     use crate::matrix::{Precision, tests::random_tensor};
     use crate::quant::{TensorType, dequantise};
     use crate::test_data::{assert_close, random};
+    // On WebAssembly the attribute is the runner's own.
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     /// The plain product of decoded weights with activations rounded as the kernel rounds them.
     fn reference(
@@ -313,8 +316,7 @@ mod tests {
         workspace.product(x, tokens, matrix, out);
     }
 
-    #[cfg_attr(target_arch = "wasm32", wasm_bindgen_test::wasm_bindgen_test)]
-    #[cfg_attr(not(target_arch = "wasm32"), test)]
+    #[test]
     fn every_type_agrees_with_the_plain_product() {
         for tensor_type in TensorType::ALL {
             for (tokens, rows, columns) in [(1, 8, 256), (3, 13, 256), (9, 16, 512), (6, 1, 768)] {
@@ -334,8 +336,7 @@ mod tests {
         }
     }
 
-    #[cfg_attr(target_arch = "wasm32", wasm_bindgen_test::wasm_bindgen_test)]
-    #[cfg_attr(not(target_arch = "wasm32"), test)]
+    #[test]
     fn extreme_codes_do_not_saturate() {
         // Largest codes against largest activations of both signs: where a lowering of the dot
         // product saturates at 16 bits, this is where it would show.

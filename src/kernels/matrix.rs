@@ -263,6 +263,9 @@ fn pack_float<'a>(
 pub(crate) mod tests {
     use super::*;
     use crate::test_data::random_bytes;
+    // On WebAssembly the attribute is the runner's own.
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     /// Raw blocks whose half-precision scales are small and finite.
     pub(crate) fn random_tensor(tensor_type: TensorType, weights: usize) -> Vec<u8> {

@@ -57,10 +57,13 @@ const ROUND: f32 = 12_582_912.0;
 #[inline]
 fn quantise_block(block: &[f32; ACTIVATION_BLOCK], codes: &mut [i8; ACTIVATION_BLOCK]) -> f32 {
     let mut lanes = [0.0f32; 4];
+    // Stays zero unless a value is not finite; the codes of such a block would look like numbers.
+    let mut poison = [0.0f32; 4];
     for quad in block.as_chunks::<4>().0 {
-        for (lane, value) in lanes.iter_mut().zip(quad) {
+        for ((lane, poison), value) in lanes.iter_mut().zip(&mut poison).zip(quad) {
             let magnitude = value.abs();
             *lane = if magnitude > *lane { magnitude } else { *lane };
+            *poison += value * 0.0;
         }
     }
     let largest = lanes.iter().fold(0.0f32, |a, &b| a.max(b));
@@ -70,13 +73,16 @@ fn quantise_block(block: &[f32; ACTIVATION_BLOCK], codes: &mut [i8; ACTIVATION_B
         let rounded = (value * inverse + ROUND).to_bits() as i32 - ROUND.to_bits() as i32;
         *code = rounded as i8;
     }
-    scale
+    scale + poison.iter().sum::<f32>()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::test_data::random;
+    // On WebAssembly the attribute is the runner's own.
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn codes_are_the_nearest_and_sums_add_up() {
@@ -94,6 +100,17 @@ mod tests {
                     rows.codes[index * 16..][..16].iter().map(|&code| i32::from(code)).sum();
                 assert_eq!(*sum, expected);
             }
+        }
+    }
+
+    #[test]
+    fn what_is_not_finite_poisons_its_block_alone() {
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let mut values = [1.0; 64];
+            values[37] = bad;
+            let mut rows = QuantisedRows::default();
+            rows.quantise(&values, 1, 64);
+            assert!(rows.scales[0].is_finite() && rows.scales[1].is_nan());
         }
     }
 

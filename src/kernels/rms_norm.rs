@@ -39,6 +39,9 @@ fn inverse_rms(x: &[f32], epsilon: f32) -> f32 {
 mod tests {
     use super::*;
     use crate::test_data::{assert_close, random};
+    // On WebAssembly the attribute is the runner's own.
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn reference(x: &[f32], weight: &[f32], epsilon: f32) -> Vec<f32> {
         x.chunks_exact(weight.len())

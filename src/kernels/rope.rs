@@ -51,6 +51,9 @@ impl RopeTable {
 mod tests {
     use super::*;
     use crate::test_data::{assert_close, random};
+    // On WebAssembly the attribute is the runner's own.
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn reference(x: &mut [f32], heads: usize, dimensions: usize, position: usize, base: f32) {
         for (row, head) in x.chunks_exact_mut(dimensions).enumerate() {

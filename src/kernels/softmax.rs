@@ -35,6 +35,9 @@ fn maximum(values: &[f32]) -> f32 {
 mod tests {
     use super::*;
     use crate::test_data::{assert_close, random};
+    // On WebAssembly the attribute is the runner's own.
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn reference(scores: &[f32]) -> Vec<f32> {
         let largest = scores.iter().fold(f32::MIN, |a, &b| a.max(b));

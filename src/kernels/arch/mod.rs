@@ -35,6 +35,10 @@ pub fn dot_is_exact() -> bool {
 
 #[cfg(test)]
 mod tests {
+    // On WebAssembly the attribute is the runner's own.
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     #[test]
     fn the_dot_product_is_exact_here() {
         assert!(super::dot_is_exact());
