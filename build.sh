@@ -21,7 +21,7 @@ Usage: ./build.sh VERB [options]
   test [PART...]         set up and run every test, or only the named parts:
                          lint unit golden hostile browser
   lint                   the same as "test lint": formatting, clippy, licences, shell, TypeScript
-  bench [options]        time the native engine on the default model (options go to the program)
+  bench [options]        time prefill and decode beside wllama in one Chromium, one thread each
   demo [--port N]        set up, build and serve the demo on http://127.0.0.1:8080
   clean                  remove what was built here; the caches in ~/.cache/frontdesk stay
   help                   print this
@@ -52,11 +52,13 @@ verb_build() {
   build_www
 }
 
+# Beside wllama in one browser; options go to bench/browser.mjs (--rounds, --words, --tokens, --out).
 verb_bench() {
-  setup_rust
+  setup_chromium
   setup_models smollm2-135m-instruct
-  cargo run --release --quiet -p frontdesk-cli -- bench \
-    --model "$FRONTDESK_CACHE/models/smollm2-135m-instruct.gguf" "$@"
+  verb_build
+  setup_bench_packages
+  node bench/browser.mjs --model "$FRONTDESK_CACHE/models/smollm2-135m-instruct.gguf" "$@"
 }
 
 verb_demo() {

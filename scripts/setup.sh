@@ -28,17 +28,22 @@ setup_node() {
   fi
 }
 
-setup_node_packages() {
+setup_node_packages() { setup_npm www; }
+
+setup_bench_packages() { setup_npm bench; }
+
+# setup_npm FOLDER: what the folder's lock file names, when that has changed.
+setup_npm() {
+  local folder=$1 key
   setup_node
-  [ -f www/package-lock.json ] || fail "www/package-lock.json is missing; run: npm install --ignore-scripts in www and commit the file"
-  local key
-  key=$(cat www/package-lock.json www/package.json | hash_stdin)
+  [ -f "$folder/package-lock.json" ] || fail "$folder/package-lock.json is missing; run: npm install --ignore-scripts in $folder and commit the file"
+  key=$(cat "$folder/package-lock.json" "$folder/package.json" | hash_stdin)
   # Inside node_modules, so that it goes where the folder goes.
-  is_stamped www/node_modules/.frontdesk-stamp "$key" && return
-  say "npm packages"
+  is_stamped "$folder/node_modules/.frontdesk-stamp" "$key" && return
+  say "npm packages of $folder"
   # Install scripts of packages are never run: none of ours needs one.
-  (cd www && npm ci --ignore-scripts --no-audit --no-fund >&2)
-  stamp www/node_modules/.frontdesk-stamp "$key"
+  (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund >&2)
+  stamp "$folder/node_modules/.frontdesk-stamp" "$key"
 }
 
 # Prints "target" where the active toolchain has wasm32's standard library, "source" where Debian's

@@ -52,7 +52,7 @@ test_unit() {
     # Node 20 knows relaxed SIMD only behind a flag, and its baseline compiler (V8 11.3) doubles
     # relaxed dot products; the optimising one, and today's browsers, are right.
     NODE_ARGS=--experimental-wasm-relaxed-simd,--no-liftoff \
-      cargo_wasm "$variant" test --quiet -p frontdesk-kernels --lib
+      cargo_wasm "$variant" test -p frontdesk-kernels --lib
   done
   heading "Python"
   python3 -m unittest discover -s models

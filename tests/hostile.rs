@@ -1,7 +1,5 @@
 //! Model files that lie: each is refused with the right kind of error, without a panic and without believing its numbers.
 
-#![allow(clippy::expect_used)] // A test says with a panic that it cannot go on.
-
 #[path = "hostile_mutations.rs"]
 mod mutations;
 

@@ -1,7 +1,5 @@
 //! Which crate may use which, where `unsafe` may stand, and that every use of it says why it is sound.
 
-#![allow(clippy::expect_used)] // A test says with a panic that it cannot go on.
-
 #[path = "repository.rs"]
 mod repository;
 #[path = "rust_text.rs"]

@@ -1,7 +1,5 @@
 //! Model files that tell the truth: everything written is read back, byte for byte and value for value.
 
-#![allow(clippy::expect_used)] // A test says with a panic that it cannot go on.
-
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Cursor;

@@ -1,7 +1,5 @@
 //! Every source file says what it is, stays short, leaves nothing open and hides no type.
 
-#![allow(clippy::expect_used)] // A test says with a panic that it cannot go on.
-
 #[path = "repository.rs"]
 mod repository;
 
