@@ -10,8 +10,12 @@ interface Script {
   /** Tokens that the device says. */
   readonly tokens?: number;
   readonly confidence?: number;
+  /** The confidence after the tokens held back, and of the whole, where it differs from `confidence`. */
+  readonly laterConfidence?: number;
   /** The token after which the device fails. */
   readonly deviceFailsAfter?: number;
+  /** True where the device fails only when it is asked a second time. */
+  readonly deviceFailsAgain?: boolean;
   /** The word after which the cloud fails. */
   readonly cloudFailsAfter?: number;
   readonly cloud?: boolean;
@@ -23,6 +27,19 @@ test('a sure device is committed to after the tokens held back, and nothing is l
   expect(outcome).toBe('device confident');
   expect(events.indexOf('got 0')).toBe(HELD_TOKENS);
   expect(events).not.toContain('cloud');
+});
+
+test('a committed stream is judged by its whole', async () => {
+  const fallen = await play('cascade', { tokens: 12, confidence: 0.9, laterConfidence: 0.2 });
+  expect([fallen.pieces.length, fallen.outcome, fallen.events.includes('cloud')]).toEqual([12, 'device committed', false]);
+  const risen = await play('cascade', { tokens: 12, confidence: 0.2, laterConfidence: 0.9, cloud: false });
+  expect([risen.pieces.length, risen.outcome]).toEqual([12, 'device confident']);
+});
+
+test('where the cloud fails and the device fails when it is asked again, the error names both and carries the receipt', async () => {
+  const { pieces, outcome, error } = await play('cascade', { tokens: 12, confidence: 0.2, cloudFailsAfter: 0, deviceFailsAgain: true });
+  expect([pieces, outcome]).toEqual([[], 'error no_answer']);
+  expect(error).toMatchObject({ details: { deviceCode: 'backend', cloudCode: 'upstream_status' }, receipt: { body: 'the body' } });
 });
 
 test('an unsure device is stopped, and not one of its pieces is seen', async () => {
@@ -79,10 +96,11 @@ test('a device that fails later ends the stream with its error', async () => {
   expect([pieces.length, outcome, events.includes('cloud')]).toEqual([2, 'error backend', false]);
 });
 
-async function play(mode: Mode, script: Script): Promise<{ pieces: string[]; outcome: string; events: string[] }> {
+async function play(mode: Mode, script: Script): Promise<{ pieces: string[]; outcome: string; events: string[]; error?: unknown }> {
   const events: string[] = [];
   const pieces: string[] = [];
-  const stream = askStreaming({ mode, threshold: 0.5 }, new Run(), sidesOf(script, events));
+  const run = new Run();
+  const stream = askStreaming({ mode, threshold: 0.5 }, run, sidesOf(script, { run, events }));
   try {
     for (;;) {
       const next = await stream.next();
@@ -91,27 +109,35 @@ async function play(mode: Mode, script: Script): Promise<{ pieces: string[]; out
       pieces.push(next.value.text);
     }
   } catch (error) {
-    return { pieces, outcome: `error ${(error as BackendError).code}`, events };
+    return { pieces, outcome: `error ${(error as BackendError).code}`, events, error };
   }
 }
 
-function sidesOf({ tokens = 0, confidence = 0.9, deviceFailsAfter, cloudFailsAfter, cloud = true }: Script, events: string[]): StreamingSides {
+function sidesOf(script: Script, { run, events }: { run: Run; events: string[] }): StreamingSides {
+  const { tokens = 0, confidence = 0.9, deviceFailsAfter, deviceFailsAgain = false, cloudFailsAfter, cloud = true } = script;
+  const wholeConfidence = script.laterConfidence ?? confidence;
+  let asked = 0;
   return {
     device: async (push, signal) => {
+      asked += 1;
+      if (asked > 1 && deviceFailsAgain) throw new BackendError('broken');
       for (let token = 0; token < tokens; token++) {
         await new Promise((resolve) => setTimeout(resolve, 1));
         if (signal.aborted) events.push('device stopped');
         signal.throwIfAborted();
         if (token === deviceFailsAfter) throw new BackendError('broken');
         events.push(`said ${token}`);
-        push({ type: 'delta', text: `${token} `, confidence, tokens: token + 1, logprobs: [] });
+        const soFar = token < HELD_TOKENS ? confidence : wholeConfidence;
+        push({ type: 'delta', text: `${token} `, confidence: soFar, tokens: token + 1, logprobs: [] });
       }
-      const decision = confidence < 0.5 ? ({ action: 'escalate', reason: 'low_confidence' } as const) : ({ action: 'answer', reason: 'confident' } as const);
-      return { text: '', finishReason: 'stop', confidence, decision } as LocalCompletion;
+      const isSure = wholeConfidence >= 0.5;
+      const decision = isSure ? ({ action: 'answer', reason: 'confident' } as const) : ({ action: 'escalate', reason: 'low_confidence' } as const);
+      return { text: '', finishReason: 'stop', confidence: wholeConfidence, decision } as LocalCompletion;
     },
     cloud: cloud
       ? async (push) => {
           events.push('cloud');
+          run.onSend({ url: 'https://example.com/', bytes: 8, body: 'the body', at: '2026-01-01T00:00:00.000Z' });
           for (const [index, text] of ['from ', 'the ', 'cloud'].entries()) {
             await new Promise((resolve) => setTimeout(resolve, 1));
             if (index === cloudFailsAfter) throw new UpstreamStatusError('broken');

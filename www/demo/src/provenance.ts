@@ -9,7 +9,7 @@ export type Origin = 'here' | 'office' | 'unsure';
 /** Which colour and icon an answer gets. */
 export function originOf(answer: Pick<Provenance, 'source' | 'reason'>): Origin {
   if (answer.source === 'cloud') return 'office';
-  return answer.reason === 'would_escalate' || answer.reason === 'cloud_failed' || answer.reason === 'cloud_paused' ? 'unsure' : 'here';
+  return answer.reason === 'would_escalate' || answer.reason === 'cloud_failed' || answer.reason === 'cloud_paused' || answer.reason === 'committed' ? 'unsure' : 'here';
 }
 
 export function classificationSentence(answer: Classification, threshold: number): string {
@@ -29,6 +29,8 @@ function sentence(answer: Provenance, facts: { confidence: number | null; thresh
     case 'device_only':
     case 'device_preferred':
       return `Answered here in ${here}.`;
+    case 'committed':
+      return `Answered here in ${here}: the first words were sure enough to start, the whole was not.`;
     case 'low_confidence':
       return `Asked the back office, because ${unsure}. It took ${office}.`;
     case 'cloud_preferred':

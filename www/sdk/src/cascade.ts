@@ -102,7 +102,7 @@ type Pieces = AsyncGenerator<CloudDelta, Outcome<LocalCompletion, CloudCompletio
 /**
  * Asks for a stream. In `cascade` the device's first 8 tokens are held back: where their running
  * confidence is below the threshold the device is stopped and the cloud streams, else the device's
- * stream is committed to. What was delivered cannot be taken back: a side that fails after its first
+ * stream is committed to, and its reason says how sure the whole was. What was delivered cannot be taken back: a side that fails after its first
  * piece ends the stream with its error, a side that fails before is replaced by the other.
  */
 export async function* askStreaming(policy: { readonly mode: Mode; readonly threshold: number }, run: Run, sides: StreamingSides): Pieces {
@@ -156,7 +156,8 @@ async function* cascadeStream(run: Run, sides: StreamingSides, threshold: number
       const sure = next.value.confidence >= threshold;
       if (!sure && sides.cloud) break;
       yield* held;
-      return { source: 'device', reason: sure ? 'confident' : 'would_escalate', local: yield* stream };
+      const local = yield* stream;
+      return { source: 'device', reason: committedReason(local.decision, sure), local };
     }
   } finally {
     // Stops the device where it has not finished.
@@ -170,8 +171,14 @@ function cloudBefore(run: Run, sides: StreamingSides, { held, local }: { held: r
   return replaceable(run, cloudStream(run, sides, 'low_confidence', local), (error) => {
     if (!run.cloudError) throw error;
     // A stopped answer is computed once more; its prompt is still in the KV cache.
-    return deviceStream(run, local ? { device: replay(held, local) } : sides, run.cloudLost);
+    return deviceAfterCloud(run, local ? { device: replay(held, local) } : sides);
   });
+}
+
+/** The whole's decision, or what became of it where the text was out already. */
+function committedReason(whole: Decision, sureAtFirst: boolean): Reason {
+  if (whole.action === 'answer') return whole.reason;
+  return sureAtFirst ? 'committed' : 'would_escalate';
 }
 
 async function* deviceAfterCloud(run: Run, sides: StreamingSides): Pieces {

@@ -7,6 +7,8 @@ export type Source = 'device' | 'cloud';
 /**
  * Why the answer came from where it came from.
  * - `confident`: cascade, the device was sure enough.
+ * - `committed`: cascade, streamed: the first tokens were sure enough to start, the whole was not; the
+ *   text was out already.
  * - `low_confidence`: cascade, the device was not; the cloud answered.
  * - `device_only`: the mode allows nothing else.
  * - `device_preferred`, `cloud_preferred`: the mode's first choice answered.
@@ -18,6 +20,7 @@ export type Source = 'device' | 'cloud';
  */
 export type Reason =
   | 'confident'
+  | 'committed'
   | 'low_confidence'
   | 'device_only'
   | 'device_preferred'
@@ -37,7 +40,7 @@ export interface Guarantee {
 /** The model on the device. */
 export interface AnsweringModel {
   readonly id: string;
-  /** SHA-256 of the model file, lower-case hex. */
+  /** SHA-256 of the model file, lower-case hex; checked when the file was fetched, not at each visit. */
   readonly sha256: string;
   readonly backend: 'wasm';
   readonly variant: ModuleVariant;
@@ -95,7 +98,7 @@ export interface Classification extends Provenance {
 
 /** The `frontdesk` field of chat completions. */
 export interface CompletionProvenance extends Provenance {
-  /** The device's answer, whenever there was a whole one. */
+  /** The device's answer, whenever there was a whole one: absent after a stream that escalated, whose device was stopped. */
   readonly local?: LocalCompletion;
 }
 
