@@ -3,7 +3,7 @@ import eslint from '@eslint/js';
 import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
-const workerSide = ['engine_module', 'job_queue', 'store'];
+const workerSide = ['engine_module', 'job_queue', 'store', 'download'];
 
 /** Who may import what of the SDK; whoever is not listed is one of the public files at the end. */
 const layers = {
@@ -18,12 +18,12 @@ const layers = {
   checks: ['protocol', 'errors'],
   models: ['protocol', 'errors', 'frontdesk:models'],
   client: ['protocol', 'errors', 'wire_errors', 'abort'],
-  run: ['errors', 'results'],
+  run: ['errors', 'results', 'abort'],
   cascade: ['protocol', 'errors', 'results', 'client', 'run', 'stream', 'providers/provider'],
   'providers/provider': ['protocol', 'errors'],
 };
 for (const name of workerSide) {
-  layers[name] = [...workerSide, 'protocol', 'errors', 'wire_errors', 'model_folder', 'variant', 'wasm/simd/frontdesk', 'wasm/relaxed/frontdesk'];
+  layers[name] = [...workerSide, 'protocol', 'errors', 'wire_errors', 'abort', 'model_folder', 'variant', 'wasm/simd/frontdesk', 'wasm/relaxed/frontdesk'];
 }
 layers.worker = layers.store;
 
@@ -72,7 +72,7 @@ export default defineConfig(
   { files: ['tests/browser/*fixtures.ts'], rules: { 'no-empty-pattern': 'off' } },
   {
     files: ['www/sdk/src/**/*.ts'],
-    rules: refuse('(?:^|/)(?:worker|store|job_queue|engine_module|frontdesk_bg)\\.|/wasm/', 'Only the worker imports what runs in it.'),
+    rules: refuse('(?:^|/)(?:worker|store|download|job_queue|engine_module|frontdesk_bg)\\.|/wasm/', 'Only the worker imports what runs in it.'),
   },
   {
     files: ['www/sdk/src/providers/*.ts'],

@@ -14,19 +14,34 @@ export class SerialQueue {
   }
 }
 
+/** Registers a listener for the engine's crash; the result removes it. */
+export type OnCrash = (listener: (error: EngineCrashedError) => void) => () => void;
+
 /**
  * Steps the job until it is done. Rejects with `signal.reason` between two steps; the job is freed
- * either way. `crashed` rejects when the engine trapped in a place that no promise reports.
+ * either way. `onCrash` is told a listener for traps that no promise reports, and gives back how to
+ * remove it.
  */
 export async function runJob<Result>(
   job: Job<Result>,
-  { signal, crashed, onEvent }: { signal: AbortSignal; crashed: Promise<never>; onEvent: (event: PrefillProgress | ChatDelta) => void },
+  { signal, onCrash, onEvent }: { signal: AbortSignal; onCrash: OnCrash; onEvent: (event: PrefillProgress | ChatDelta) => void },
 ): Promise<Result> {
   let trapped = false;
+  let crash: EngineCrashedError | undefined;
+  let failStep: (error: EngineCrashedError) => void = () => undefined;
+  const removeListener = onCrash((error) => {
+    crash = error;
+    failStep(error);
+  });
   try {
     for (;;) {
       signal.throwIfAborted();
-      const step: Step<Result> = await Promise.race([job.step(), crashed]);
+      if (crash) throw crash as EngineCrashedError;
+      // The step of an engine that trapped may never settle.
+      const step = await new Promise<Step<Result>>((resolve, reject) => {
+        failStep = reject;
+        job.step().then(resolve, reject);
+      });
       if (step.type === 'done') return step.result;
       if (step.type !== 'idle') onEvent(step);
       await letMessagesIn();
@@ -35,6 +50,7 @@ export async function runJob<Result>(
     trapped = error instanceof WebAssembly.RuntimeError || EngineCrashedError.isInstance(error);
     throw error;
   } finally {
+    removeListener();
     // An engine that trapped must not be entered again.
     if (!trapped) job.free();
   }

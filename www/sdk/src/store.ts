@@ -1,14 +1,9 @@
-/** Fetches a model file, verifies it, keeps it on the device and opens it for reading (worker only). */
+/** Has a model file fetched and verified, keeps it on the device and opens it for reading (worker only). */
+import { download, type DownloadOptions, type Writer } from './download.js';
 import type { ByteSource, Sha256 } from './engine_module.js';
-import { DownloadFailedError, FrontdeskError, HashMismatchError, LengthMismatchError, ModelReadError, StorageFullError } from './errors.js';
+import { FrontdeskError, ModelReadError, StorageFullError } from './errors.js';
 import { finalName, findModelFile, openModelFolder, PARTIAL_ENDING } from './model_folder.js';
-import type { LoadProgress, ModelFile } from './protocol.js';
-
-export interface OpenOptions {
-  readonly createHash: () => Sha256;
-  readonly signal: AbortSignal;
-  readonly onProgress: (progress: LoadProgress) => void;
-}
+import type { ModelFile } from './protocol.js';
 
 /** A verified model file; close it once it has been read. */
 export interface OpenedModel extends ByteSource {
@@ -19,13 +14,11 @@ export interface OpenedModel extends ByteSource {
   close(): void;
 }
 
-const PROGRESS_STEP_BYTES = 512 * 1024;
-
 /**
  * Opens the model from the device, or downloads it first. A file has its final name only after its
  * length and hash were found right; whatever fails before that leaves nothing behind.
  */
-export async function openModel(model: ModelFile, options: OpenOptions): Promise<OpenedModel> {
+export async function openModel(model: ModelFile, options: DownloadOptions): Promise<OpenedModel> {
   let folder: FileSystemDirectoryHandle;
   try {
     folder = await openModelFolder();
@@ -64,78 +57,6 @@ export function isIntact(source: ByteSource, model: ModelFile, hash: Sha256): bo
     hash.update(part);
   }
   return hash.finish() === model.sha256;
-}
-
-/** Where downloaded bytes go. */
-interface Writer {
-  write(bytes: Uint8Array<ArrayBuffer>): void;
-}
-
-async function download(model: ModelFile, { createHash, signal, onProgress }: OpenOptions, writer: Writer): Promise<void> {
-  const response = await fetchModel(model, signal);
-  const reader = response.body.getReader();
-  const total = model.bytes ?? Number(response.headers.get('content-length') ?? 0);
-  const hash = createHash();
-  let spent = false;
-  let loaded = 0;
-  let reported = 0;
-  onProgress({ phase: 'download', loaded, total });
-  try {
-    for (;;) {
-      const { done, value } = await readPiece(reader, { signal, loaded });
-      if (done) break;
-      loaded += value.byteLength;
-      if (model.bytes !== undefined && loaded > model.bytes) throw lengthMismatch(model.bytes, loaded);
-      writer.write(value);
-      hash.update(value);
-      if (loaded - reported >= PROGRESS_STEP_BYTES) {
-        reported = loaded;
-        onProgress({ phase: 'download', loaded, total });
-      }
-    }
-    if (model.bytes !== undefined && loaded !== model.bytes) throw lengthMismatch(model.bytes, loaded);
-    onProgress({ phase: 'download', loaded, total: loaded });
-    spent = true;
-    const actual = hash.finish();
-    if (actual !== model.sha256) {
-      const message = `${model.url} is not the file that was asked for: its SHA-256 is ${actual}, not ${model.sha256}`;
-      throw new HashMismatchError(message, { details: { expected: model.sha256, actual } });
-    }
-  } finally {
-    if (!spent) hash.free();
-    reader.cancel().catch(() => undefined);
-  }
-}
-
-async function fetchModel(model: ModelFile, signal: AbortSignal): Promise<Response & { readonly body: ReadableStream<Uint8Array<ArrayBuffer>> }> {
-  let response: Response;
-  try {
-    // The browser's own cache would hold the file a second time.
-    response = await fetch(model.url, { signal, cache: 'no-store' });
-  } catch (error) {
-    signal.throwIfAborted();
-    throw new DownloadFailedError(`${model.url} could not be reached`, { cause: error });
-  }
-  const { ok, status, body } = response;
-  if (!ok || !body) {
-    throw new DownloadFailedError(`${model.url} answered with status ${status}`, { details: { status } });
-  }
-  return response as Response & { readonly body: ReadableStream<Uint8Array<ArrayBuffer>> };
-}
-
-async function readPiece(reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>, { signal, loaded }: { signal: AbortSignal; loaded: number }) {
-  try {
-    return await reader.read();
-  } catch (error) {
-    signal.throwIfAborted();
-    const message = `the download broke off after ${loaded} bytes`;
-    throw new DownloadFailedError(message, { cause: error, details: { receivedBytes: loaded } });
-  }
-}
-
-function lengthMismatch(expectedBytes: number, receivedBytes: number): LengthMismatchError {
-  const message = `the model should be ${expectedBytes} bytes long, but ${receivedBytes} arrived`;
-  return new LengthMismatchError(message, { details: { expectedBytes, receivedBytes } });
 }
 
 /** Refuses early what is known not to fit; some browsers tell everybody the same, generous numbers. */
@@ -237,7 +158,7 @@ class MemoryWriter implements Writer {
   }
 }
 
-async function downloadToMemory(model: ModelFile, options: OpenOptions, why: unknown): Promise<OpenedModel> {
+async function downloadToMemory(model: ModelFile, options: DownloadOptions, why: unknown): Promise<OpenedModel> {
   options.signal.throwIfAborted();
   const writer = new MemoryWriter(model.bytes ?? 1024 * 1024);
   await download(model, options, writer);

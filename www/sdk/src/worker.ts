@@ -1,9 +1,10 @@
 /** The worker: owns the engine, answers the protocol's verbs one at a time, and listens for aborts. */
+import type { DownloadOptions } from './download.js';
 import { type EngineModule, type Model, startEngineModule } from './engine_module.js';
 import { EngineCrashedError, InternalError } from './errors.js';
-import { runJob, SerialQueue } from './job_queue.js';
+import { type OnCrash, runJob, SerialQueue } from './job_queue.js';
 import type { FromWorker, LoadRequest, ModelInfo, ModuleVariant, Protocol, ToWorker, Verb } from './protocol.js';
-import { forgetModel, isIntact, openModel, type OpenedModel, type OpenOptions } from './store.js';
+import { forgetModel, isIntact, openModel, type OpenedModel } from './store.js';
 import { toWireError } from './wire_errors.js';
 
 interface Context<V extends Verb> {
@@ -36,11 +37,11 @@ const queue = new SerialQueue();
 const aborts = new Map<number, AbortController>();
 let engine: Engine | undefined;
 let crash: EngineCrashedError | undefined;
-let reportCrash: (error: EngineCrashedError) => void;
-const crashed = new Promise<never>((_resolve, reject) => {
-  reportCrash = reject;
-});
-crashed.catch(() => undefined);
+const crashListeners = new Set<(error: EngineCrashedError) => void>();
+const onCrash: OnCrash = (listener) => {
+  crashListeners.add(listener);
+  return () => crashListeners.delete(listener);
+};
 
 const handlers: Handlers = {
   load: async (request, { signal, emit }) => {
@@ -49,13 +50,15 @@ const handlers: Handlers = {
     const { module } = engine;
     engine.model?.free();
     delete engine.model;
-    const options: OpenOptions = { createHash: () => new module.Sha256(), signal, onProgress: emit };
+    const options: DownloadOptions = { createHash: () => new module.Sha256(), signal, onProgress: emit };
     let source = await openModel(request.model, options);
     signal.throwIfAborted();
     const loadStart = performance.now();
     try {
       engine.model = readModel(module, source, { request, emit });
     } catch (error) {
+      // Not even a hash can be had from an instance that trapped.
+      if (error instanceof WebAssembly.RuntimeError) throw error;
       if (!(await dropIfDamaged(source, request, options))) throw error;
       source = await openModel(request.model, options);
       engine.model = readModel(module, source, { request, emit });
@@ -66,12 +69,12 @@ const handlers: Handlers = {
   classify: (request, { signal, emit }) =>
     runJob(loadedModel().classify(request), {
       signal,
-      crashed,
+      onCrash,
       onEvent: (event) => {
         if (event.type === 'prefill') emit(event);
       },
     }),
-  chat: (request, { signal, emit }) => runJob(loadedModel().chat(request), { signal, crashed, onEvent: emit }),
+  chat: (request, { signal, emit }) => runJob(loadedModel().chat(request), { signal, onCrash, onEvent: emit }),
 };
 
 scope.onmessage = ({ data: message }) => {
@@ -125,7 +128,7 @@ async function answer<V extends Verb>(message: RequestMessage<V>): Promise<void>
 function noteCrash(cause: WebAssembly.RuntimeError): EngineCrashedError {
   crash ??= new EngineCrashedError(`the engine trapped: ${cause.message}`, { cause });
   engine = undefined;
-  reportCrash(crash);
+  for (const listener of [...crashListeners]) listener(crash);
   return crash;
 }
 
@@ -145,7 +148,7 @@ function readModel(module: EngineModule, source: OpenedModel, { request, emit }:
 }
 
 /** True where a file that was kept earlier has been damaged since and was now removed. */
-async function dropIfDamaged(source: OpenedModel, request: LoadRequest, options: OpenOptions): Promise<boolean> {
+async function dropIfDamaged(source: OpenedModel, request: LoadRequest, options: DownloadOptions): Promise<boolean> {
   if (crash || !source.cached) return false;
   const { model } = request;
   options.onProgress({ phase: 'verify', loaded: 0, total: source.size });
