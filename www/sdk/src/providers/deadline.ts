@@ -21,7 +21,7 @@ export class Deadline {
     return this.#abort.signal;
   }
 
-  /** Starts the time limit anew, for streams: each piece shows that the server is alive. */
+  /** Starts the time limit anew, for streams: each piece of text shows that the answer goes on. */
   restart(): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {

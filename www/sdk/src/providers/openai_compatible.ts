@@ -25,7 +25,7 @@ export interface OpenaiCompatibleOptions {
   readonly model: string;
   /** Sends the requests; called exactly once for each; default the global `fetch`. */
   readonly fetch?: typeof globalThis.fetch;
-  /** Milliseconds until a request is given up; in a stream, until the next piece. Default 20000. */
+  /** Milliseconds until a request is given up; in a stream, until the next piece of text. Default 20000. */
   readonly timeoutMs?: number;
 }
 
@@ -183,9 +183,12 @@ async function readWhole(response: Response, deadline: Deadline): Promise<CloudC
 
 async function readStream(response: Response, deadline: Deadline, onDelta: (delta: CloudDelta) => void): Promise<CloudCompletion> {
   expectType(response, 'text/event-stream');
-  const stream = new CompletionStream(onDelta);
-  for await (const piece of readText(response, deadline, MAX_ANSWER_BYTES)) {
+  const stream = new CompletionStream((delta) => {
+    // Comments that keep the connection open are no answer.
     deadline.restart();
+    onDelta(delta);
+  });
+  for await (const piece of readText(response, deadline, MAX_ANSWER_BYTES)) {
     stream.feed(piece);
     if (stream.done) break;
   }
