@@ -13,7 +13,7 @@ import {
   checkThreshold,
 } from './checks.js';
 import { EngineClient } from './client.js';
-import { DestroyedError, InvalidInputError } from './errors.js';
+import { DestroyedError, InvalidInputError, type Receipt } from './errors.js';
 import { absolute, type ModelChoice, resolveModel } from './models.js';
 import type { ChatDelta, ChatRequest, Label, LoadProgress, Mode, ModelInfo, Policy, PrefillProgress } from './protocol.js';
 import type { CloudProvider } from './providers/provider.js';
@@ -42,6 +42,11 @@ export interface CreateOptions {
    * (`downloadprogress`) and read (`loadprogress`); `loaded` and `total` are bytes.
    */
   readonly monitor?: (target: EventTarget) => void;
+  /**
+   * Is told of each request just before it is sent, with its exact body: also where the call is
+   * aborted or fails later and so brings no answer that could carry the receipt.
+   */
+  readonly onSend?: (receipt: Receipt) => void;
   /** Stops the creation, downloads included. */
   readonly signal?: AbortSignal;
 }
@@ -53,6 +58,8 @@ export interface CallOptions {
   readonly threshold?: number;
   /** The call rejects with `signal.reason`, at once. */
   readonly signal?: AbortSignal;
+  /** Is told of this call's request in the place of the desk's own `onSend`. */
+  readonly onSend?: (receipt: Receipt) => void;
 }
 
 export interface ClassifyOptions extends CallOptions {
@@ -80,6 +87,7 @@ interface DeskParts {
   readonly cloud: CloudProvider | undefined;
   readonly client: EngineClient | undefined;
   readonly info: ModelInfo | undefined;
+  readonly onSend: ((receipt: Receipt) => void) | undefined;
 }
 
 const DEFAULT_THRESHOLD = 0.6;
@@ -110,13 +118,13 @@ export class Frontdesk {
    * Rejects with a `FrontdeskError` (codes in the README), or with `signal.reason` when aborted.
    */
   static async create(options: CreateOptions = {}): Promise<Frontdesk> {
-    const { cloud, signal, monitor } = options;
+    const { cloud, signal, monitor, onSend } = options;
     const mode = checkMode(options.mode ?? 'cascade');
     const threshold = checkThreshold(options.threshold ?? DEFAULT_THRESHOLD);
     signal?.throwIfAborted();
     if (mode === 'only_in_cloud') {
       if (!cloud) throw new InvalidInputError('mode only_in_cloud needs a cloud');
-      return new Frontdesk({ mode, threshold, cloud, client: undefined, info: undefined });
+      return new Frontdesk({ mode, threshold, cloud, onSend, client: undefined, info: undefined });
     }
     if (mode === 'prefer_in_cloud' && !cloud) throw new InvalidInputError('mode prefer_in_cloud needs a cloud');
     const client = makeClient(options);
@@ -124,7 +132,7 @@ export class Frontdesk {
     monitor?.(target);
     try {
       const info = await client.load({ signal, onEvent: (progress) => target.dispatchEvent(progressEvent(progress)) });
-      return new Frontdesk({ mode, threshold, cloud, client, info });
+      return new Frontdesk({ mode, threshold, cloud, onSend, client, info });
     } catch (error) {
       // The caller is told at once; the worker may need a moment to remove half a download.
       void client.close();
@@ -139,10 +147,10 @@ export class Frontdesk {
    */
   async classify(text: string, options: ClassifyOptions): Promise<Classification> {
     const { signal, onProgress } = options;
-    const { policy, client, cloud } = this.#sidesFor(options);
+    const { policy, client, cloud, onSend } = this.#sidesFor(options);
     const subject = options.subject === undefined ? {} : { subject: checkSubject(options.subject) };
     const request = { text: checkText(text), labels: checkLabels(options.labels), ...subject };
-    const run = new Run(signal);
+    const run = new Run(signal, onSend);
     const outcome = await askWhole(policy.mode, run, {
       device: client && (() => client.call('classify', { ...request, policy }, { signal, onEvent: onProgress })),
       cloud: cloud && (() => cloud.classify(request, { ...(signal && { signal }), onSend: run.onSend })),
@@ -157,10 +165,10 @@ export class Frontdesk {
   }
 
   async #complete(request: ChatCompletionRequest, options: CallOptions): Promise<ChatCompletion> {
-    const { policy, client, cloud } = this.#sidesFor(options);
+    const { policy, client, cloud, onSend } = this.#sidesFor(options);
     const checked = checkChatRequest(request);
     const { signal } = options;
-    const run = new Run(signal);
+    const run = new Run(signal, onSend);
     const outcome = await askWhole(policy.mode, run, {
       device: client && (() => client.call('chat', { ...checked, policy }, { signal })),
       cloud: cloud && (() => cloud.chat(checked, { ...(signal && { signal }), onSend: run.onSend })),
@@ -182,9 +190,9 @@ export class Frontdesk {
 
   async *#chunks(
     request: Omit<ChatRequest, 'policy'>,
-    { policy, client, cloud, signal: outer }: Sides & { readonly signal: AbortSignal | undefined },
+    { policy, client, cloud, onSend, signal: outer }: Sides & { readonly signal: AbortSignal | undefined },
   ): AsyncGenerator<ChatCompletionChunk, void> {
-    const run = new Run(outer);
+    const run = new Run(outer, onSend);
     const chunks = new ChunkMaker({ logprobs: request.topLogprobs !== undefined });
     const pieces = askStreaming(policy, run, {
       device:
@@ -211,7 +219,7 @@ export class Frontdesk {
   }
 
   /** Who may be asked in this call. A cloud that the mode forbids is not even handed on. */
-  #sidesFor({ mode: ownMode, threshold: ownThreshold }: CallOptions): Sides {
+  #sidesFor({ mode: ownMode, threshold: ownThreshold, onSend = this.#parts.onSend }: CallOptions): Sides {
     if (this.#destroyed) throw new DestroyedError('the desk was destroyed');
     const { client, cloud, ...desk } = this.#parts;
     const mode = ownMode === undefined ? desk.mode : checkMode(ownMode);
@@ -221,7 +229,7 @@ export class Frontdesk {
     }
     if (!client && mode !== 'only_in_cloud') throw new InvalidInputError('this desk was made with only_in_cloud; it has no model');
     if (!cloud && (mode === 'only_in_cloud' || mode === 'prefer_in_cloud')) throw new InvalidInputError(`mode ${mode} needs a cloud`);
-    return { policy: { mode, threshold }, client, cloud: mode === 'only_on_device' ? undefined : cloud };
+    return { policy: { mode, threshold }, client, onSend, cloud: mode === 'only_on_device' ? undefined : cloud };
   }
 }
 
@@ -229,6 +237,7 @@ interface Sides {
   readonly policy: Policy;
   readonly client: EngineClient | undefined;
   readonly cloud: CloudProvider | undefined;
+  readonly onSend: ((receipt: Receipt) => void) | undefined;
 }
 
 function makeClient({ model, modelBaseUrl, contextTokens, wasmUrl, workerUrl }: CreateOptions): EngineClient {

@@ -1,4 +1,5 @@
 /** One request's two legs: what each said, how long it took, and what was sent. */
+import { raceAbort } from './abort.js';
 import { ContextOverflowError, DestroyedError, FrontdeskError, InvalidInputError, NoAnswerError, type Receipt, UpstreamNetworkError } from './errors.js';
 import type { AnswerTiming, CloudFailure } from './results.js';
 
@@ -12,13 +13,25 @@ export class Run {
   #localMs: number | undefined;
   #cloudMs: number | undefined;
 
-  constructor(signal?: AbortSignal) {
+  readonly #tell: ((receipt: Receipt) => void) | undefined;
+
+  /** `tell` is told each receipt too, just before its request is sent. */
+  constructor(signal?: AbortSignal, tell?: (receipt: Receipt) => void) {
     signal?.throwIfAborted();
     this.signal = signal;
+    this.#tell = tell;
   }
 
   readonly onSend = (receipt: Receipt): void => {
     this.receipt = receipt;
+    try {
+      this.#tell?.(receipt);
+    } catch (error) {
+      // A listener's failure is the page's own, as with events; the request goes on.
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
   };
 
   get timing(): AnswerTiming {
@@ -52,11 +65,14 @@ export class Run {
     }
   }
 
-  /** Runs the cloud's leg; what an implementation of a provider throws becomes typed. */
+  /**
+   * Runs the cloud's leg; what an implementation of a provider throws becomes typed, and one that
+   * ignores its signal holds up nobody.
+   */
   async inCloud<T>(leg: () => Promise<T>): Promise<T> {
     const start = performance.now();
     try {
-      return await leg();
+      return await raceAbort(leg(), this.signal);
     } catch (error) {
       this.signal?.throwIfAborted();
       this.cloudError = FrontdeskError.isInstance(error) ? error : new UpstreamNetworkError('the provider failed', { cause: error });
