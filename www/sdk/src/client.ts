@@ -80,6 +80,7 @@ export class EngineClient {
     return new Promise<Protocol[V]['response']>((resolve, reject) => {
       if (this.#closed) throw new DestroyedError('the desk was destroyed');
       signal?.throwIfAborted();
+      const worker = this.#startedWorker();
       const id = this.#nextId++;
       const onAbort = () => {
         this.#inFlight.get(id)?.reject(signal?.reason as Error);
@@ -102,7 +103,7 @@ export class EngineClient {
         onEvent,
       });
       signal?.addEventListener('abort', onAbort, { once: true });
-      this.#startedWorker().postMessage({ id, verb, request });
+      worker.postMessage({ id, verb, request });
     });
   }
 
@@ -115,10 +116,7 @@ export class EngineClient {
 
   #startedWorker(): Worker {
     if (this.#worker) return this.#worker;
-    const { workerUrl } = this.#options;
-    // Bundlers know this form and bring the worker along.
-    const worker =
-      workerUrl === undefined ? new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }) : new Worker(workerUrl, { type: 'module' });
+    const worker = newWorker(this.#options.workerUrl);
     worker.addEventListener('message', (event: MessageEvent<FromWorker>) => {
       if (worker === this.#worker) this.#onMessage(event.data);
     });
@@ -168,5 +166,14 @@ export class EngineClient {
 
   #rejectAll(error: FrontdeskError): void {
     for (const call of [...this.#inFlight.values()]) call.reject(error);
+  }
+}
+
+function newWorker(workerUrl: string | URL | undefined): Worker {
+  try {
+    // Bundlers know this form and bring the worker along.
+    return workerUrl === undefined ? new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }) : new Worker(workerUrl, { type: 'module' });
+  } catch (error) {
+    throw new WorkerDiedError(`the worker could not be started: ${String(error)}`, { cause: error });
   }
 }

@@ -86,6 +86,8 @@ export class UnsupportedModelError extends errorOfCode('unsupported_model') {}
 export class ContextOverflowError extends errorOfCode('context_overflow') {}
 /** The bytes of the model could not be read back. */
 export class ModelReadError extends errorOfCode('io') {}
+/** The engine could not get the memory it needs. */
+export class OutOfMemoryError extends errorOfCode('out_of_memory') {}
 /** The compute backend failed. */
 export class BackendError extends errorOfCode('backend') {}
 /** The engine trapped; the next call starts a fresh one. */
