@@ -46,12 +46,13 @@ test_unit() {
   heading "Rust"
   cargo test --quiet --workspace --exclude frontdesk-wasm --exclude frontdesk-tests
   cargo test --quiet -p frontdesk-tests --lib --test layering --test tidy
-  local variant
+  local variant flag
+  flag=$(node_relaxed_flag)
   for variant in $WASM_VARIANTS; do
     heading "kernels on WebAssembly, $variant"
     # Node 20 knows relaxed SIMD only behind a flag, and its baseline compiler (V8 11.3) doubles
     # relaxed dot products; the optimising one, and today's browsers, are right.
-    NODE_ARGS=--experimental-wasm-relaxed-simd,--no-liftoff \
+    NODE_ARGS="--no-liftoff${flag:+,$flag}" \
       cargo_wasm "$variant" test -p frontdesk-kernels --lib
   done
   heading "Python"
@@ -65,7 +66,7 @@ test_unit() {
 test_golden() {
   setup_rust
   setup_models smollm2-135m-instruct gemma3-270m
-  cargo test --quiet -p frontdesk-tests --test tokenizer --test golden --test parity -- --nocapture
+  cargo test --quiet -p frontdesk-tests --test tokenizer --test golden --test parity --test generate --test classify -- --nocapture
 }
 
 # Files that lie, beside files that tell the truth.

@@ -205,6 +205,19 @@ fn lies_about_the_model_are_refused_by_kind_and_name() {
             "vocabulary",
         ),
         (
+            "fewer layers than tensors",
+            set("llama.block_count", Value::U32(1)),
+            UnsupportedModel,
+            "no place",
+        ),
+        (
+            "heads that overflow 32 bits",
+            set("llama.attention.head_count", Value::U32(1 << 20))
+                .set("llama.attention.key_length", Value::U32(1 << 12)),
+            InvalidModel,
+            "heads of",
+        ),
+        (
             "bias nobody adds",
             reshaped(llama(), "blk.0.attn_q.bias", &[64]),
             UnsupportedModel,

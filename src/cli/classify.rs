@@ -72,6 +72,7 @@ pub(crate) fn evaluate(options: &EvalOptions) -> Result<()> {
         .lines()
         .map(|line| Ok(serde_json::from_str(&line?)?))
         .collect::<Result<Vec<Row>>>()?;
+    anyhow::ensure!(!rows.is_empty(), "{} has no rows", options.file.display());
     let names: BTreeSet<&str> = rows.iter().map(|row| row.label.as_str()).collect();
     let labels: Vec<Label> = names.iter().map(|name| label(&words(name))).collect();
     let mut classifier = Classifier::default();

@@ -4,8 +4,8 @@ use crate::metadata::Metadata;
 use crate::{Error, ErrorKind, Result};
 use frontdesk_kernels::activation::Activation;
 
-/// Largest value of any single size in the header; far above real models, it keeps products of
-/// two sizes inside 64 bits.
+/// Largest value of any single size in the header, and of the width over all heads; far above real
+/// models.
 const LARGEST_SIZE: u32 = 1 << 24;
 
 /// Sizes and traits of a decoder.
@@ -135,8 +135,9 @@ impl Header<'_> {
     /// The factor of linear position scaling; other kinds are not supported.
     fn rope_scale(&self) -> Result<f32> {
         match self.metadata.string_opt(&self.key("rope.scaling.type"))? {
-            None | Some("none") => Ok(1.0),
-            Some("linear") => self.positive_or("rope.scaling.factor", 1.0),
+            Some("none") => Ok(1.0),
+            // As llama.cpp reads it: a factor without a kind is linear.
+            None | Some("linear") => self.positive_or("rope.scaling.factor", 1.0),
             Some(_) => Err(unsupported("this kind of RoPE scaling is not supported")),
         }
     }
@@ -171,6 +172,7 @@ impl Header<'_> {
             },
             local: None,
         };
+        let width = heads.checked_mul(head_dimensions);
         let same_length =
             |name| Ok::<_, Error>(self.size_or(name, head_dimensions)? == head_dimensions);
         if !heads.is_multiple_of(kv_heads) || config.layers > 1024 {
@@ -178,6 +180,8 @@ impl Header<'_> {
             Err(Error::invalid_model(format!(
                 "{heads} heads, {kv_heads} KV heads, {layers} layers"
             )))
+        } else if width.is_none_or(|width| width > LARGEST_SIZE as usize) {
+            Err(Error::invalid_model(format!("{heads} heads of {head_dimensions}")))
         } else if head_dimensions == 0 || !head_dimensions.is_multiple_of(2) {
             Err(Error::invalid_model(format!("heads are {head_dimensions} wide")))
         } else if config.epsilon.is_nan() || config.epsilon < 0.0 {

@@ -106,8 +106,10 @@ impl Backend for Cpu {
 
     fn rope_table(&mut self, spec: RopeSpec) -> Result<RopeTable> {
         let RopeSpec { positions, dimensions, base, scale } = spec;
+        let table = RopeTable::new(positions, dimensions, base, scale)
+            .map_err(|error| out_of_memory("the rotary table").with_source(error))?;
         self.count(positions * dimensions * 4);
-        Ok(RopeTable::new(positions, dimensions, base, scale))
+        Ok(table)
     }
 
     fn cursor(&mut self, tokens: usize) -> Result<CpuCursor> {

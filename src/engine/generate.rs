@@ -77,6 +77,8 @@ pub struct Generation {
     /// Chosen tokens; the last one is not in the KV cache yet.
     chosen: Vec<u32>,
     log_probability_sum: f64,
+    /// Tokens in the sum: the chosen ones, and the one that ended the turn.
+    judged: usize,
     finished: Option<FinishReason>,
 }
 
@@ -104,6 +106,7 @@ impl Generation {
             adjusted: Vec::new(),
             chosen: Vec::new(),
             log_probability_sum: 0.0,
+            judged: 0,
             finished: None,
         })
     }
@@ -124,16 +127,17 @@ impl Generation {
         let top = top.map(|count| top_log_probabilities(&self.logits, log_sum, count));
         self.adjusted.clone_from(&self.logits);
         let id = self.sampler.sample(&mut self.adjusted, &self.chosen)?;
+        let log_probability = self.logits[id as usize] - log_sum;
+        self.log_probability_sum += f64::from(log_probability);
+        self.judged += 1;
         if model.tokenizer().is_end_of_generation(id) {
             self.finished = Some(FinishReason::Stop);
             let text = self.stream.finish();
             return Ok(Step::Finished { text, reason: FinishReason::Stop });
         }
-        let log_probability = self.logits[id as usize] - log_sum;
-        self.log_probability_sum += f64::from(log_probability);
         self.chosen.push(id);
         let piece = self.stream.push(model.tokenizer().token_bytes(id));
-        let is_full = model.length() + 1 >= model.capacity();
+        let is_full = model.length() >= model.capacity();
         if piece.stopped {
             self.finished = Some(FinishReason::Stop);
         } else if self.chosen.len() >= self.options.max_tokens || is_full {
@@ -153,22 +157,20 @@ impl Generation {
         self.chosen.len()
     }
 
-    /// Geometric mean of the chosen tokens' probabilities under the model; 1 before the first.
+    /// Geometric mean of the chosen tokens' probabilities under the model, the one that ends the
+    /// turn included; 0 before the first.
     pub fn confidence(&self) -> f64 {
-        match self.chosen.len() {
-            0 => 1.0,
+        match self.judged {
+            0 => 0.0,
             count => (self.log_probability_sum / count as f64).exp(),
         }
     }
 
     async fn next_logits<B: Backend>(&mut self, model: &mut LanguageModel<B>) -> Result<()> {
+        model.check_owner(&self.prefill)?;
         match self.chosen.last() {
             None => model.logits(self.prefill.last(), &mut self.logits).await,
             Some(&id) => {
-                if model.length() + 1 != self.prefill.total() + self.chosen.len() {
-                    let message = "another request changed the model's state";
-                    return Err(Error::new(ErrorKind::InvalidInput, message));
-                }
                 model.extend(&[id])?;
                 model.logits(0, &mut self.logits).await
             }

@@ -16,11 +16,17 @@ pub struct LanguageModel<B: Backend> {
     state: State<B>,
     tokenizer: Tokenizer,
     template: Option<ChatTemplate>,
+    /// Bytes of the longest token.
+    longest_token: usize,
+    /// Counts prompts; the KV cache belongs to the last one.
+    prompts: u64,
 }
 
 /// A prompt on its way into the KV cache.
 pub struct Prefill {
     prompt: Vec<u32>,
+    /// Which prompt of the model this is.
+    number: u64,
     cached: usize,
     /// Index of the last token within its chunk, once all are in.
     last: usize,
@@ -45,7 +51,10 @@ impl<B: Backend> LanguageModel<B> {
             return Err(Error::invalid_model(message));
         }
         let state = decoder.state(context_tokens.min(decoder.config().context_length))?;
-        Ok(Self { decoder, state, tokenizer, template })
+        let tokens = 0..tokenizer.vocab_size() as u32;
+        let longest_token = tokens.map(|id| tokenizer.token_bytes(id).len()).max().unwrap_or(0);
+        let longest_token = longest_token.max(1);
+        Ok(Self { decoder, state, tokenizer, template, longest_token, prompts: 0 })
     }
 
     /// The decoder.
@@ -71,7 +80,14 @@ impl<B: Backend> LanguageModel<B> {
     /// Token ids of a conversation, ready for the model's reply.
     ///
     /// Without a chat template the contents are joined by blank lines.
+    ///
+    /// # Errors
+    /// `ContextOverflow`, before any work, for text that cannot fit however it is split.
     pub fn encode_chat(&self, messages: &[Message]) -> Result<Vec<u32>> {
+        let bytes: usize = messages.iter().map(|message| message.content.len()).sum();
+        if bytes / self.longest_token > self.capacity() {
+            return Err(Error::context_overflow(bytes / self.longest_token, self.capacity()));
+        }
         let prompt = match &self.template {
             Some(template) => template.render(messages, true)?,
             None => {
@@ -98,7 +114,8 @@ impl<B: Backend> LanguageModel<B> {
         let shared = self.state.tokens().iter().zip(&prompt[..last]);
         let cached = shared.take_while(|(a, b)| a == b).count();
         self.state.truncate(cached);
-        Ok(Prefill { prompt, cached, last: 0 })
+        self.prompts += 1;
+        Ok(Prefill { prompt, number: self.prompts, cached, last: 0 })
     }
 
     /// Appends the next chunk of a prompt; true once all of it is in.
@@ -106,17 +123,26 @@ impl<B: Backend> LanguageModel<B> {
     /// # Errors
     /// `InvalidInput` when another prompt was started in between.
     pub fn prefill(&mut self, prefill: &mut Prefill) -> Result<bool> {
+        self.check_owner(prefill)?;
         let done = self.length();
-        if prefill.prompt.get(..done) != Some(self.state.tokens()) {
-            let message = "another request changed the model's state";
-            return Err(Error::new(ErrorKind::InvalidInput, message));
-        }
-        let chunk = prefill.prompt[done..].chunks(CHUNK).next().unwrap_or_default();
+        let chunk =
+            prefill.prompt.get(done..).unwrap_or_default().chunks(CHUNK).next().unwrap_or_default();
         if !chunk.is_empty() {
             self.decoder.extend(&mut self.state, chunk)?;
             prefill.last = chunk.len() - 1;
         }
         Ok(self.length() == prefill.prompt.len())
+    }
+
+    /// Makes sure that the KV cache still belongs to this prompt.
+    ///
+    /// # Errors
+    /// `InvalidInput` when another prompt was started in between.
+    pub fn check_owner(&self, prefill: &Prefill) -> Result<()> {
+        if prefill.number == self.prompts {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::InvalidInput, "another request changed the model's state"))
     }
 
     /// Appends tokens after the prompt.

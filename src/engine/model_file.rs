@@ -186,7 +186,7 @@ fn read_range<R: Read + Seek>(
     into: &mut Vec<u8>,
 ) -> Result<()> {
     let no_memory = |cause| {
-        Error::new(ErrorKind::Io, format!("no memory for {count} bytes of the model file"))
+        Error::new(ErrorKind::OutOfMemory, format!("no memory for {count} bytes of the model file"))
             .with_source(cause)
     };
     into.clear();

@@ -51,8 +51,8 @@ impl SamplerOptions {
             "top_p must be above 0 and at most 1"
         } else if !share(self.min_p) {
             "min_p must be from 0 to 1"
-        } else if !(self.repetition_penalty > 0.0 && self.repetition_penalty <= 100.0) {
-            "repetition_penalty must be above 0 and at most 100"
+        } else if !(0.01..=100.0).contains(&self.repetition_penalty) {
+            "repetition_penalty must be from 0.01 to 100"
         } else {
             return Ok(());
         };
@@ -145,21 +145,19 @@ impl Sampler {
 /// The most likely token.
 ///
 /// # Errors
-/// `InvalidModel` when no logit is a finite number, as damaged weights make them.
+/// `InvalidModel` when a logit is not a finite number, as damaged weights make them.
 pub fn best_token(logits: &[f32]) -> Result<u32> {
     let mut best: Option<(u32, f32)> = None;
     for (token, &logit) in (0..).zip(logits) {
-        if logit.is_nan() || logit == f32::INFINITY {
+        if !logit.is_finite() {
             return Err(Error::invalid_model("the model computed a number that is not finite"));
         }
         if best.is_none_or(|(_, largest)| logit > largest) {
             best = Some((token, logit));
         }
     }
-    match best {
-        Some((token, logit)) if logit.is_finite() => Ok(token),
-        _ => Err(Error::invalid_model("the model computed no finite number")),
-    }
+    best.map(|(token, _)| token)
+        .ok_or_else(|| Error::invalid_model("the model computed no number at all"))
 }
 
 /// Natural logarithm of the sum of the exponentials of `logits`.

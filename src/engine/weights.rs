@@ -84,6 +84,10 @@ impl<B: Backend> Weights<B> {
         let layers =
             (0..config.layers).map(|index| loader.layer(config, index)).collect::<Result<_>>()?;
         let output_norm = loader.vector("output_norm.weight", hidden)?;
+        if loader.loaded != loader.total {
+            let message = "the file has tensors that its header gives no place to";
+            return Err(Error::new(ErrorKind::UnsupportedModel, message));
+        }
         Ok(Self { embedding, layers, output_norm, output, vocabulary, parameters })
     }
 }

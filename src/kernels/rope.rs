@@ -3,6 +3,9 @@
 //! Source: Su et al., RoFormer, 2021. Models that pair neighbours instead (llama's GGUF files)
 //! have the rows of their query and key weights reordered at load, so one form serves all.
 
+use crate::try_zeros;
+use std::collections::TryReserveError;
+
 /// Cosines and sines for every position up to a capacity.
 pub struct RopeTable {
     half: usize,
@@ -15,16 +18,25 @@ pub struct RopeTable {
 impl RopeTable {
     /// Angles `position * base^(-2 i / dimensions)`, `i < dimensions / 2`; positions are divided
     /// by `scale` (linear scaling; 1 for none).
-    pub fn new(positions: usize, dimensions: usize, base: f32, scale: f32) -> Self {
+    ///
+    /// # Errors
+    /// When memory does not suffice.
+    pub fn new(
+        positions: usize,
+        dimensions: usize,
+        base: f32,
+        scale: f32,
+    ) -> Result<Self, TryReserveError> {
         let half = dimensions / 2;
-        let angles = (0..positions).flat_map(|position| {
-            (0..half).map(move |index| {
-                let exponent = -2.0 * index as f64 / dimensions as f64;
-                position as f64 / f64::from(scale) * f64::from(base).powf(exponent)
-            })
-        });
-        let (cosines, sines) = angles.map(|angle| (angle.cos() as f32, angle.sin() as f32)).unzip();
-        Self { half, cosines, sines }
+        let length = positions.saturating_mul(half);
+        let (mut cosines, mut sines) = (try_zeros(length)?, try_zeros(length)?);
+        for (index, (cosine, sine)) in cosines.iter_mut().zip(&mut sines).enumerate() {
+            let (position, pair) = (index / half, index % half);
+            let frequency = f64::from(base).powf(-2.0 * pair as f64 / dimensions as f64);
+            let angle = position as f64 / f64::from(scale) * frequency;
+            (*cosine, *sine) = (angle.cos() as f32, angle.sin() as f32);
+        }
+        Ok(Self { half, cosines, sines })
     }
 
     /// Rotates `x`, `[tokens, heads, 2 * half]`, whose first token is at `position`.
@@ -73,7 +85,8 @@ mod tests {
             let mut x = random(tokens * heads * dimensions, 4);
             let mut expected = x.clone();
             reference(&mut expected, heads, dimensions, 9, 10_000.0);
-            RopeTable::new(16, dimensions, 10_000.0, 1.0).apply(&mut x, heads, 9);
+            let table = RopeTable::new(16, dimensions, 10_000.0, 1.0).unwrap();
+            table.apply(&mut x, heads, 9);
             assert_close(&x, &expected, 1e-5);
         }
     }

@@ -8,13 +8,18 @@ pub fn softmax(scores: &mut [f32]) {
     let largest = maximum(scores);
     let (quads, rest) = scores.as_chunks_mut::<4>();
     let mut sums = f32x4::ZERO;
+    // Stays zero unless a score is not finite: the maximum of some targets loses such numbers.
+    let mut poison = f32x4::ZERO;
     for quad in quads.iter_mut() {
-        let values = exp(f32x4::new(*quad) - f32x4::splat(largest));
+        let scores = f32x4::new(*quad);
+        poison += scores * f32x4::ZERO;
+        let values = exp(scores - f32x4::splat(largest));
         *quad = values.to_array();
         sums += values;
     }
-    let mut sum = sums.reduce_add();
+    let mut sum = (sums + poison).reduce_add();
     for value in rest.iter_mut() {
+        sum += *value * 0.0;
         *value = exp(f32x4::splat(*value - largest)).to_array()[0];
         sum += *value;
     }
@@ -55,5 +60,17 @@ mod tests {
             assert_close(&actual, &reference(&scores), 1e-6);
         }
         softmax(&mut []);
+    }
+
+    #[test]
+    fn what_is_not_finite_shows() {
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for place in [0, 6] {
+                let mut scores = [1.0; 7];
+                scores[place] = bad;
+                softmax(&mut scores);
+                assert!(scores.iter().all(|score| score.is_nan()), "{bad} at {place}");
+            }
+        }
     }
 }

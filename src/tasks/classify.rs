@@ -9,7 +9,6 @@ use frontdesk_engine::backend::Backend;
 use frontdesk_engine::chat_template::{Message, Role};
 use frontdesk_engine::language_model::{LanguageModel, Prefill};
 use frontdesk_engine::sampler::{best_token, log_sum_exp};
-use frontdesk_engine::state::CHUNK;
 use frontdesk_engine::{Error, ErrorKind, Result};
 use serde::Deserialize;
 
@@ -18,6 +17,9 @@ pub const MOST_LABELS: usize = 256;
 
 /// With more labels than this, no examples are shown: they would fill the context.
 const MOST_SHOWN_LABELS: usize = 24;
+
+/// Tokens of a label that are scored in one step.
+const TOKENS_A_STEP: usize = 8;
 
 /// Texts without content, whose scores are the labels' biases.
 const CONTENT_FREE: [&str; 2] = ["N/A", "..."];
@@ -49,9 +51,17 @@ pub struct Outcome {
     pub probabilities: Vec<f64>,
     /// Index of the most likely label.
     pub best: usize,
-    /// Tokens of the prompt.
+    /// What was read and scored for it.
+    pub usage: Usage,
+}
+
+/// Tokens of all prompts of a classification: the text's, and on a label set's first use those of
+/// the texts without content.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Tokens of prompts.
     pub prompt_tokens: usize,
-    /// Tokens of the prompt that were cached.
+    /// Tokens of prompts that were cached.
     pub cached_tokens: usize,
     /// Tokens of labels that were scored.
     pub scored_tokens: usize,
@@ -85,7 +95,7 @@ pub struct Classification {
     scoring: Option<Scoring>,
     /// Sums of the labels' log-probabilities after texts without content.
     bias_sums: Vec<f64>,
-    biases_known: bool,
+    usage: Usage,
 }
 
 /// The labels' scores after one text.
@@ -96,14 +106,16 @@ struct Scoring {
     first: Vec<f32>,
     first_log_sum: f32,
     scores: Vec<f64>,
-    scored_tokens: usize,
+    /// Tokens of the label at hand that are scored, and their log-probability so far.
+    partial: (usize, f64),
 }
 
 impl Classifier {
     /// Starts a classification.
     ///
     /// # Errors
-    /// `InvalidInput` for fewer than two labels, too many, empty ones or two of one name.
+    /// `InvalidInput` for fewer than two labels, too many, empty ones or two of one name;
+    /// `ContextOverflow` for a text that does not fit.
     pub fn start<B: Backend>(
         &self,
         model: &LanguageModel<B>,
@@ -120,18 +132,25 @@ impl Classifier {
         if known.is_none() {
             pending.extend(CONTENT_FREE.map(str::to_owned));
         }
-        Ok(Classification {
+        let task = Classification {
             subject,
             bias_sums: known.map_or_else(|| vec![0.0; labels.len()], |(_, _, sums)| sums.clone()),
-            biases_known: known.is_some(),
             labels,
             pending,
             scoring: None,
+            usage: Usage::default(),
             request,
-        })
+        };
+        // A text that does not fit is told now, not after the texts without content.
+        let prompt = model.encode_chat(&task.messages(&task.request.text))?;
+        let needed = prompt.len() + task.longest_label();
+        if needed > model.capacity() {
+            return Err(Error::context_overflow(needed, model.capacity()));
+        }
+        Ok(task)
     }
 
-    /// Does the next piece of work: a chunk of a prompt, or one label.
+    /// Does the next piece of work: a chunk of a prompt, or a few tokens of a label.
     pub async fn step<B: Backend>(
         &mut self,
         model: &mut LanguageModel<B>,
@@ -140,8 +159,7 @@ impl Classifier {
         let Some(scoring) = &mut task.scoring else {
             let text = task.pending.last().ok_or_else(finished)?;
             let prompt = model.encode_chat(&task.messages(text))?;
-            let longest = task.labels.iter().map(Vec::len).max().unwrap_or(0);
-            let prefill = model.begin(prompt, longest)?;
+            let prefill = model.begin(prompt, task.longest_label())?;
             let progress = Progress::Prefill(prefill.cached(), prefill.total());
             task.scoring = Some(Scoring::new(prefill));
             return Ok(progress);
@@ -155,30 +173,25 @@ impl Classifier {
             return Ok(Progress::Scored);
         }
         let scores = std::mem::take(&mut scoring.scores);
-        let (prompt_tokens, cached_tokens) = (scoring.prefill.total(), scoring.prefill.cached());
-        let scored_tokens = scoring.scored_tokens;
+        task.usage.prompt_tokens += scoring.prefill.total();
+        task.usage.cached_tokens += scoring.prefill.cached();
+        task.usage.scored_tokens += task.labels.iter().map(Vec::len).sum::<usize>();
         task.scoring = None;
         task.pending.pop();
         if !task.pending.is_empty() {
             task.bias_sums.iter_mut().zip(scores).for_each(|(sum, score)| *sum += score);
+            if task.pending.len() == 1 {
+                let labels = task.request.labels.clone();
+                self.biases = Some((labels, task.subject.clone(), task.bias_sums.clone()));
+            }
             return Ok(Progress::Scored);
-        }
-        if !task.biases_known {
-            let key = (task.request.labels.clone(), task.subject.clone(), task.bias_sums.clone());
-            self.biases = Some(key);
         }
         let count = CONTENT_FREE.len() as f64;
         let calibrated = scores.iter().zip(&task.bias_sums).map(|(score, sum)| score - sum / count);
         let probabilities = softmax(calibrated.collect());
         let best = (0..probabilities.len())
             .max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]).then(b.cmp(&a)));
-        Ok(Progress::Done(Outcome {
-            best: best.unwrap_or(0),
-            probabilities,
-            prompt_tokens,
-            cached_tokens,
-            scored_tokens,
-        }))
+        Ok(Progress::Done(Outcome { best: best.unwrap_or(0), probabilities, usage: task.usage }))
     }
 }
 
@@ -212,6 +225,11 @@ fn softmax(mut scores: Vec<f64>) -> Vec<f64> {
 }
 
 impl Classification {
+    /// Tokens of the longest label.
+    fn longest_label(&self) -> usize {
+        self.labels.iter().map(Vec::len).max().unwrap_or(0)
+    }
+
     /// The same question about one made-up text for each label, then about the text.
     ///
     /// Measured on training rows of three data sets against a list of the labels in the
@@ -244,7 +262,7 @@ impl Scoring {
             first: Vec::new(),
             first_log_sum: 0.0,
             scores: Vec::new(),
-            scored_tokens: 0,
+            partial: (0, 0.0),
         }
     }
 
@@ -258,31 +276,40 @@ impl Scoring {
         Ok(())
     }
 
-    /// Log-probability of a label's tokens after the prompt.
+    /// Adds the log-probabilities of the next few tokens of a label after the prompt.
     async fn score<B: Backend>(
         &mut self,
         model: &mut LanguageModel<B>,
         label: &[u32],
     ) -> Result<()> {
-        let Some((&first, rest)) = label.split_first() else {
-            return Err(Error::new(ErrorKind::InvalidInput, "a label has no tokens"));
-        };
-        let mut score = f64::from(self.first[first as usize] - self.first_log_sum);
-        let mut logits = Vec::new();
-        // The tokens that are read, each with the token that is to follow it.
-        let pairs: Vec<(u32, u32)> = label.iter().copied().zip(rest.iter().copied()).collect();
-        for chunk in pairs.chunks(CHUNK) {
-            let ids: Vec<u32> = chunk.iter().map(|(id, _)| *id).collect();
-            model.extend(&ids)?;
-            for (index, (_, next)) in chunk.iter().enumerate() {
+        model.check_owner(&self.prefill)?;
+        let (done, mut score) = self.partial;
+        let mut end = done + TOKENS_A_STEP;
+        if done == 0 {
+            let Some(&first) = label.first() else {
+                return Err(Error::new(ErrorKind::InvalidInput, "a label has no tokens"));
+            };
+            score += f64::from(self.first[first as usize] - self.first_log_sum);
+            end += 1;
+        }
+        // Every token but the last is read, to see how likely the one after it is.
+        let read = &label[done.saturating_sub(1)..end.min(label.len()) - 1];
+        if !read.is_empty() {
+            model.extend(read)?;
+            let mut logits = Vec::new();
+            for (index, next) in label[done.max(1)..].iter().take(read.len()).enumerate() {
                 model.logits(index, &mut logits).await?;
                 best_token(&logits)?;
                 score += f64::from(logits[*next as usize] - log_sum_exp(&logits));
             }
         }
-        model.truncate(self.prefill.total());
-        self.scored_tokens += label.len();
-        self.scores.push(score);
+        if end < label.len() {
+            self.partial = (end, score);
+        } else {
+            model.truncate(self.prefill.total());
+            self.scores.push(score);
+            self.partial = (0, 0.0);
+        }
         Ok(())
     }
 }

@@ -3,4 +3,4 @@
 
 pub mod classify;
 
-pub use classify::{Classification, Classifier, ClassifyRequest, Label, Outcome, Progress};
+pub use classify::{Classification, Classifier, ClassifyRequest, Label, Outcome, Progress, Usage};

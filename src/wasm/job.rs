@@ -107,7 +107,7 @@ impl Running {
 }
 
 fn classification(outcome: Outcome, labels: &[String], policy: Policy, timing: Timing) -> Event {
-    let Outcome { probabilities, best, prompt_tokens, cached_tokens, scored_tokens } = outcome;
+    let Outcome { probabilities, best, usage } = outcome;
     let confidence = probabilities.get(best).copied().unwrap_or(0.0);
     let pairs = labels.iter().cloned().zip(probabilities);
     let result = LocalClassification {
@@ -117,7 +117,11 @@ fn classification(outcome: Outcome, labels: &[String], policy: Policy, timing: T
             .collect(),
         confidence,
         decision: policy.decide(confidence),
-        usage: Usage { prompt_tokens, cached_tokens, completion_tokens: scored_tokens },
+        usage: Usage {
+            prompt_tokens: usage.prompt_tokens,
+            cached_tokens: usage.cached_tokens,
+            completion_tokens: usage.scored_tokens,
+        },
         timing,
     };
     Event::Done { result: TaskResult::Classification(result) }
