@@ -112,6 +112,15 @@ test('only_on_device streams without a request, however unsure', async ({ desk }
   expect(desk.requests).toEqual([]);
 });
 
+test('only_on_device refuses a chat that does not fit, whole or streamed, without a request', async ({ desk, site, upstream }) => {
+  const request = { messages: [{ role: 'user', content: 'far too long '.repeat(3000) }], max_tokens: 12 } as const;
+  const options = { threshold: 1, mode: 'only_on_device' } as const;
+  for (const { error } of [await complete(desk.page, request, options), await stream(desk.page, request, options)]) {
+    expect(error).toMatchObject({ code: 'context_overflow', isFrontdeskError: true });
+  }
+  expect([desk.requests, site.log, upstream.bodies]).toEqual([[], [], []]);
+});
+
 for (const behaviour of ['status_500', 'rate_limited', 'hang', 'malformed', 'wrong_type', 'cut_early'] as const) {
   test(`a stream from the cloud that fails before its first piece (${behaviour}) becomes the device's`, async ({ desk, upstream }) => {
     const request = { messages: QUESTION, max_tokens: 12 };

@@ -1,5 +1,5 @@
 /** The desk's life: several calls at once, destroy, a dead worker, files in other places. */
-import { createDesk, expect, LABELS, openPage, test, TICKET } from './fixtures.ts';
+import { createDesk, expect, LABELS, openPage, test, TICKET, toUpstream } from './fixtures.ts';
 
 test('calls at the same time get the answers that they would get one by one', async ({ desk }) => {
   const texts = [TICKET, 'My parcel has not arrived yet and the tracking page shows nothing.', 'I forgot my password.'];
@@ -37,7 +37,7 @@ test('destroy ends what runs, may be called twice, and later calls reject', asyn
 });
 
 for (const [text, code] of [['die', 'worker_died'], ['trap', 'engine_crashed']] as const) {
-  test(`a worker told to ${text} fails its calls with ${code}, and the next call starts another`, async ({ desk, site }) => {
+  test(`a worker told to ${text} fails its calls with ${code}, and the next call starts another`, async ({ desk, site, upstream }) => {
     const page = await openPage(await desk.page.context().newPage(), site);
     await createDesk(page, { modelBaseUrl: '/models', workerUrl: '/mortal_worker.js', mode: 'only_on_device' });
     const { died, waiting, next } = await page.evaluate(
@@ -50,6 +50,7 @@ for (const [text, code] of [['die', 'worker_died'], ['trap', 'engine_crashed']] 
     );
     for (const settled of [died, waiting]) expect(settled?.error).toMatchObject({ code, isFrontdeskError: true });
     expect(next.value).toMatchObject({ value: 'billing', source: 'device' });
+    expect([toUpstream(desk.requests), upstream.bodies]).toEqual([[], []]);
     await page.close();
   });
 }
@@ -60,6 +61,15 @@ test('a worker or a module that is not there is a typed error', async ({ page, s
   expect(worker.error).toMatchObject({ code: 'worker_died', isFrontdeskError: true });
   const wasm = await page.evaluate(() => window.settle(window.frontdesk.Frontdesk.create({ modelBaseUrl: '/models', wasmUrl: '/no_such_folder' })));
   expect(wasm.error).toMatchObject({ code: 'module_load_failed', isFrontdeskError: true });
+});
+
+test('a worker of another origin is a typed error', async ({ page, site, isolatedSite }) => {
+  await openPage(page, site);
+  const { error } = await page.evaluate(
+    (workerUrl) => window.settle(window.frontdesk.Frontdesk.create({ modelBaseUrl: '/models', workerUrl })),
+    `${isolatedSite.origin}/sdk/worker.js`,
+  );
+  expect(error).toMatchObject({ code: 'worker_died', message: expect.stringContaining('could not be started'), isFrontdeskError: true });
 });
 
 test('the WebAssembly files may lie elsewhere', async ({ desk, site }) => {
@@ -90,13 +100,16 @@ test('a browser without relaxed SIMD gets the plain module, and the same answer'
   await page.close();
 });
 
-test('no call loosens a desk that was made with only_on_device', async ({ desk, site }) => {
+test('no call loosens a desk that was made with only_on_device', async ({ desk, site, upstream }) => {
   const page = await openPage(await desk.page.context().newPage(), site);
   await createDesk(page, { modelBaseUrl: '/models', mode: 'only_on_device' });
-  const { error } = await page.evaluate(
-    ([text, labels]) => window.settle(window.desk.classify(text, { labels, mode: 'cascade', threshold: 1 })),
-    [TICKET, LABELS] as const,
-  );
-  expect(error).toMatchObject({ code: 'invalid_input', isFrontdeskError: true });
+  for (const mode of ['cascade', 'prefer_on_device', 'prefer_in_cloud', 'only_in_cloud'] as const) {
+    const { error } = await page.evaluate(
+      ([text, labels, mode]) => window.settle(window.desk.classify(text, { labels, mode, threshold: 1 })),
+      [TICKET, LABELS, mode] as const,
+    );
+    expect(error).toMatchObject({ code: 'invalid_input', isFrontdeskError: true });
+  }
+  expect([toUpstream(desk.requests), upstream.bodies]).toEqual([[], []]);
   await page.close();
 });

@@ -96,6 +96,24 @@ test('without a cloud an unsure answer says that it would escalate', async ({ de
   expect(outcome.value?.cloudError).toBeUndefined();
 });
 
+test('the desk’s onSend is told of requests, failed ones too; a call’s own takes its place', async ({ desk, upstream }) => {
+  upstream.behaviour = 'status_500';
+  const told = await desk.page.evaluate(
+    async ([text, labels, url]) => {
+      const told: [string, string][] = [];
+      const cloud = window.frontdesk.openaiCompatible({ url, model: 'big-model' });
+      const desk = await window.frontdesk.Frontdesk.create({ mode: 'only_in_cloud', cloud, onSend: ({ body }) => told.push(['desk', body]) });
+      await window.settle(desk.classify(text, { labels }));
+      await window.settle(desk.classify(text, { labels, onSend: ({ body }) => told.push(['call', body]) }));
+      await window.settle(desk.chat.completions.create({ messages: [{ role: 'user', content: text }] }));
+      return told;
+    },
+    [TICKET, LABELS, Upstream.path] as const,
+  );
+  expect(upstream.bodies).toHaveLength(3);
+  expect(told).toEqual([['desk', upstream.bodies[0]], ['call', upstream.bodies[1]], ['desk', upstream.bodies[2]]]);
+});
+
 test('only_in_cloud loads no model and answers from the cloud', async ({ desk, site }) => {
   const { value } = await classifyInCloud(desk.page);
   expect(value).toMatchObject({ value: CLOUD_LABEL, source: 'cloud', reason: 'cloud_only', confidence: null });

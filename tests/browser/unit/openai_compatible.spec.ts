@@ -79,6 +79,19 @@ test('a stream that is alive is not timed out, a stream that stalls is', async (
   expect(pieces).toEqual(['0', '1', '2', '3', '4']);
 });
 
+test('a stream of nothing but comments and empty pieces is timed out', async () => {
+  const provider = openaiCompatible({
+    url: 'https://example.com',
+    model: 'm',
+    timeoutMs: 100,
+    fetch: () => Promise.resolve(new Response(commentsOnly(), { headers: { 'content-type': 'text/event-stream' } })),
+  });
+  const chat = { messages: [{ role: 'user', content: 'x' }], maxTokens: 9, temperature: 0, stop: [] } as const;
+  const start = performance.now();
+  await expect(provider.chat(chat, { onSend: () => undefined, onDelta: () => undefined })).rejects.toMatchObject({ code: 'upstream_timeout' });
+  expect(performance.now() - start).toBeLessThan(1000);
+});
+
 test('503 with Retry-After pauses the calls too; errors are recognised across bundles by their marker', async () => {
   let sent = 0;
   const provider = openaiCompatible({
@@ -96,6 +109,19 @@ test('503 with Retry-After pauses the calls too; errors are recognised across bu
   await expect(provider.classify(REQUEST, { onSend: () => undefined })).rejects.toMatchObject({ code: 'cloud_paused' });
   expect(sent).toBe(1);
 });
+
+/** A sign of life every 20 ms for two seconds, but never a word of the answer; then a proper end. */
+function commentsOnly(): ReadableStream<Uint8Array> {
+  let piece = 0;
+  return new ReadableStream({
+    async pull(controller) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      const events = [': keep-alive\n\n', 'data: {"choices":[{"delta":{"role":"assistant","content":""}}]}\n\n'];
+      if (piece < 100) controller.enqueue(new TextEncoder().encode(events[piece++ % 2]));
+      else controller.close();
+    },
+  });
+}
 
 /** Five pieces, 40 ms apart: longer in all than the limit; then silence. */
 function slowStream(): ReadableStream<Uint8Array> {

@@ -36,7 +36,7 @@ export async function runJob<Result>(
   try {
     for (;;) {
       signal.throwIfAborted();
-      if (crash) throw crash as EngineCrashedError;
+      if (crash) throw crash;
       // The step of an engine that trapped may never settle.
       const step = await new Promise<Step<Result>>((resolve, reject) => {
         failStep = reject;
