@@ -146,7 +146,7 @@ function Details({ result, threads }: { readonly result: Classification; readonl
         {model && <Fact name="Model">{model.id}</Fact>}
         {model && (
           <Fact name="SHA-256">
-            <code>{model.sha256}</code>
+            <code>{model.sha256}</code>, checked when the file was fetched
           </Fact>
         )}
         {model && (

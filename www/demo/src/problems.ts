@@ -50,6 +50,11 @@ const BY_CODE: Readonly<Record<string, Words>> = {
     kept: 'No half file is left behind. Nothing was sent.',
     todo: 'Free some space, or leave private browsing, then try again.',
   },
+  out_of_memory: {
+    title: 'There is not enough memory for the model.',
+    kept: NOTHING_SENT,
+    todo: 'Close other tabs and programs, then try again.',
+  },
   context_overflow: {
     title: 'The text is longer than the model can read.',
     kept: TEXT_KEPT,

@@ -23,7 +23,7 @@ export function completionSentence(answer: CompletionProvenance, threshold: numb
 function sentence(answer: Provenance, facts: { confidence: number | null; threshold: number }): string {
   const here = duration(answer.timing.localMs ?? answer.timing.totalMs);
   const office = duration(answer.timing.cloudMs ?? answer.timing.totalMs);
-  const unsure = facts.confidence === null ? 'the model was unsure' : `the model was only ${percent(facts.confidence)} sure (${percent(facts.threshold)} needed)`;
+  const unsure = facts.confidence === null ? 'the model was unsure of its first words and was stopped' : `the model was only ${percent(facts.confidence)} sure (${percent(facts.threshold)} needed)`;
   switch (answer.reason) {
     case 'confident':
     case 'device_only':
@@ -53,7 +53,7 @@ export function reasonToSend(answer: Provenance, facts: { confidence: number | n
     case 'low_confidence':
     case 'cloud_failed':
       return facts.confidence === null
-        ? 'The model was unsure.'
+        ? 'The model was unsure of its first words and was stopped.'
         : `The model was ${percent(facts.confidence)} sure; ${percent(facts.threshold)} was needed.`;
     case 'local_failed':
       return 'The model here could not answer.';

@@ -94,7 +94,7 @@ function Loading({ share, onCancel }: { readonly share: number | undefined; read
       <div class="start-words">
         <h2 id="start-title">Starting the model</h2>
         <progress {...(share !== undefined && { value: share })} aria-labelledby="start-title" />
-        <p>Its file is checked, then taken into memory.</p>
+        <p>A file that has just arrived is checked first; then it is taken into memory.</p>
       </div>
       <button type="button" class="button" onClick={onCancel}>
         <Icon name="close" />

@@ -114,7 +114,8 @@ export class Frontdesk {
   }
 
   /**
-   * Fetches the model unless it is on the device, verifies it, and loads it in a worker.
+   * Fetches and verifies the model unless it is on the device, and loads it in a worker. A kept file
+   * that turns out to be damaged is fetched once more.
    * Rejects with a `FrontdeskError` (codes in the README), or with `signal.reason` when aborted.
    */
   static async create(options: CreateOptions = {}): Promise<Frontdesk> {
