@@ -5,7 +5,7 @@ import { type Site, startSite } from './servers/site.ts';
 import { Upstream } from './servers/upstream.ts';
 
 /** A real ticket and the labels it may get. */
-export const TICKET = 'I was charged twice for my subscription this month. Please send the second payment back to my card.';
+export const TICKET = 'I was charged twice for my subscription. Please refund the second payment.';
 export const LABELS = ['billing', 'technical problem', 'shipping', 'account access'];
 /** What the backend answers unless a test says otherwise. */
 export const CLOUD_LABEL = 'shipping';
