@@ -1,6 +1,7 @@
 //! What a decoder model is: its sizes and the traits that tell architectures apart.
 
 use crate::metadata::Metadata;
+use crate::model_header::Quoted;
 use crate::{Error, ErrorKind, Result};
 use frontdesk_kernels::activation::Activation;
 
@@ -70,7 +71,7 @@ impl Config {
             "gemma3" => Header { metadata, prefix: architecture }.gemma3(),
             other => Err(unsupported(format!(
                 "architecture '{}' is not supported (llama and gemma3 are)",
-                other.chars().take(40).flat_map(char::escape_debug).collect::<String>()
+                Quoted(other)
             ))),
         }
     }

@@ -3,6 +3,7 @@
 use crate::backend::{Backend, MatrixSource};
 use crate::config::Config;
 use crate::model_file::ModelFile;
+use crate::model_header::Quoted;
 use crate::{Error, ErrorKind, Result};
 use frontdesk_kernels::quant::{TensorType, dequantise};
 use std::io::{Read, Seek};
@@ -104,10 +105,7 @@ fn refuse_unknown<R: Read + Seek>(file: &ModelFile<R>) -> Result<()> {
         None => Ok(()),
         Some(entry) => Err(Error::new(
             ErrorKind::UnsupportedModel,
-            format!(
-                "tensor '{}' has no place in the supported architectures",
-                entry.name.chars().take(80).flat_map(char::escape_debug).collect::<String>()
-            ),
+            format!("tensor '{}' has no place in the supported architectures", Quoted(&entry.name)),
         )),
     }
 }
