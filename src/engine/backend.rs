@@ -20,7 +20,7 @@ pub struct MatrixSource<'a> {
     /// `[rows, columns]`.
     pub shape: [usize; 2],
     /// Row `r` on the backend is row `source_row(r)` of the file.
-    pub source_row: &'a dyn Fn(usize) -> usize,
+    pub source_row: &'a (dyn Fn(usize) -> usize + Sync),
 }
 
 /// Where the tokens in flight lie in a rotary table: angles `position * base^(-2 i / dimensions)`.

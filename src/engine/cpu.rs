@@ -6,12 +6,14 @@ use frontdesk_kernels::activation::{Activation, gate};
 use frontdesk_kernels::attention::{AttentionSpec, KvCache, attention};
 use frontdesk_kernels::matmul::Workspace;
 use frontdesk_kernels::matrix::{Matrix, PackError, Precision};
+use frontdesk_kernels::pool::Pool;
 use frontdesk_kernels::rms_norm::{rms_norm, rms_norm_in_place};
 use frontdesk_kernels::rope::RopeTable;
 
-/// Computes on the calling thread.
+/// Computes on the calling thread and those of its pool.
 #[derive(Default)]
 pub struct Cpu {
+    pool: Pool,
     precision: Precision,
     workspace: Workspace,
     /// Scratch of attention.
@@ -40,6 +42,11 @@ impl Cpu {
     /// Whether the machine computes the kernels' dot products right; where not, do not use it.
     pub fn is_exact() -> bool {
         frontdesk_kernels::dot_is_exact()
+    }
+
+    /// The same backend, working on the threads of `pool`.
+    pub fn with_pool(self, pool: Pool) -> Self {
+        Self { pool, ..self }
     }
 
     fn count(&mut self, bytes: usize) {
@@ -71,12 +78,10 @@ impl Backend for Cpu {
 
     fn matrix(&mut self, source: MatrixSource<'_>) -> Result<Matrix> {
         let MatrixSource { tensor_type, raw, shape, source_row } = source;
-        let matrix =
-            Matrix::pack(tensor_type, raw, shape, self.precision, source_row).map_err(|error| {
-                match error {
-                    PackError::Memory(error) => out_of_memory("a weight matrix").with_source(error),
-                    error => Error::invalid_model(error.to_string()),
-                }
+        let matrix = Matrix::pack(&self.pool, tensor_type, raw, shape, self.precision, source_row)
+            .map_err(|error| match error {
+                PackError::Memory(error) => out_of_memory("a weight matrix").with_source(error),
+                error => Error::invalid_model(error.to_string()),
             })?;
         self.count(matrix.bytes());
         Ok(matrix)
@@ -153,14 +158,9 @@ impl Backend for Cpu {
     }
 
     fn matmul(&mut self, at: &CpuCursor, x: &CpuTensor, outputs: &mut [(&Matrix, &mut CpuTensor)]) {
-        let tokens = at.ids.len();
-        let rows = x.rows(at);
-        if outputs.iter().any(|(matrix, _)| matrix.is_quantised()) {
-            self.workspace.quantise(rows, tokens, x.width);
-        }
-        for (matrix, out) in outputs {
-            self.workspace.product(rows, tokens, matrix, out.rows_mut(at));
-        }
+        let mut outputs: Vec<_> =
+            outputs.iter_mut().map(|(matrix, out)| (*matrix, out.rows_mut(at))).collect();
+        self.workspace.products(&self.pool, x.rows(at), at.ids.len(), &mut outputs);
     }
 
     fn rope(&mut self, at: &CpuCursor, table: &RopeTable, heads: usize, x: &mut CpuTensor) {
@@ -207,10 +207,7 @@ impl Backend for Cpu {
 
     fn matvec(&mut self, x: &CpuTensor, token: usize, matrix: &Matrix, out: &mut CpuTensor) {
         let row = &x.values[token * x.width..][..x.width];
-        if matrix.is_quantised() {
-            self.workspace.quantise(row, 1, x.width);
-        }
-        self.workspace.product(row, 1, matrix, &mut out.values);
+        self.workspace.products(&self.pool, row, 1, &mut [(matrix, &mut out.values)]);
     }
 
     async fn read(&mut self, x: &CpuTensor, into: &mut [f32]) -> Result<()> {

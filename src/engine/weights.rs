@@ -170,7 +170,7 @@ impl<R: Read + Seek, B: Backend> Loader<'_, R, B> {
         &mut self,
         name: &str,
         shape: [usize; 2],
-        source_row: &dyn Fn(usize) -> usize,
+        source_row: &(dyn Fn(usize) -> usize + Sync),
     ) -> Result<B::Matrix> {
         let tensor_type = self.read(name, &shape)?;
         self.backend.matrix(MatrixSource { tensor_type, raw: &self.raw, shape, source_row })

@@ -1,124 +1,113 @@
-//! Products of rows of activations with a weight matrix: `out[t, r] = sum_c x[t, c] * w[r, c]`.
+//! Products of rows of activations with weight matrices: `out[t, r] = sum_c x[t, c] * w[r, c]`.
 //!
 //! With a quantised matrix the sum runs group by group in integers:
 //! `out += scale_w * scale_x * (sum(code * x) - offset * sum(x)) + minimum * scale_x * sum(x)`.
+//! What does not depend on the codes is a small product of its own, first.
 
-use crate::arch::{self, Codes, TILE_TOKENS};
-use crate::matrix::{Matrix, Quantised, Storage};
-use crate::quantise::QuantisedRows;
+use crate::arch::{self, Accumulator, Activations, Code, Codes, Mask, NIBBLE_COLUMNS, STEP};
+use crate::matrix::{Form, Matrix, Quantised, Storage};
+use crate::pool::{Disjoint, Pool};
+use crate::quantise::{QuantisedRows, TILE_TOKENS, Tile};
 use crate::{ACTIVATION_BLOCK, PANEL_ROWS};
+use std::cell::RefCell;
+use std::ops::Range;
 use wide::f32x4;
 
 /// Sums of one token with the 8 rows of a panel.
 type RowSums = [f32x4; 2];
 
+/// Multiply-adds that are worth a part of their own.
+const LEAST_WORK: usize = 1 << 17;
+
+thread_local! {
+    /// One panel with a number for each code.
+    static UNPACKED: RefCell<Vec<Code>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A matrix and where its product goes, `[tokens, rows]`.
+pub type Output<'a> = (&'a Matrix, &'a mut [f32]);
+
 /// Buffers that matrix products need, kept between calls.
 #[derive(Default)]
 pub struct Workspace {
     activations: QuantisedRows,
-    /// One panel with a byte for each code.
-    unpacked: Vec<u8>,
 }
 
 impl Workspace {
-    /// Quantises `x`, `[tokens, columns]`, for the products that follow.
-    pub fn quantise(&mut self, x: &[f32], tokens: usize, columns: usize) {
-        self.activations.quantise(x, tokens, columns);
-    }
-
-    /// Computes `out = x * matrix^T`, `[tokens, rows]`.
-    ///
-    /// Where the matrix [is quantised](Matrix::is_quantised), `x` is what
-    /// [`quantise`](Self::quantise) was last given.
+    /// Computes `out = x * matrix^T`, `[tokens, rows]`, for each output; `x` is `[tokens, columns]`.
     ///
     /// # Panics
     /// When a slice is shorter than its shape demands.
-    pub fn product(&mut self, x: &[f32], tokens: usize, matrix: &Matrix, out: &mut [f32]) {
-        let out = &mut out[..tokens * matrix.rows];
-        match &matrix.storage {
-            Storage::Float(values) => float_product(x, tokens, matrix, values, out),
+    pub fn products(&mut self, pool: &Pool, x: &[f32], tokens: usize, outputs: &mut [Output<'_>]) {
+        let columns = x.len() / tokens;
+        assert!(outputs.iter().all(|(matrix, _)| matrix.columns == columns), "x has other columns");
+        if outputs.iter().any(|(matrix, _)| matrix.is_quantised()) {
+            self.activations.quantise(pool, x, tokens, columns);
+        }
+        let activations = &self.activations;
+        // Panels of all outputs are numbered through, so that one job serves all.
+        let mut panels = 0;
+        let products: Vec<Product<'_>> = outputs
+            .iter_mut()
+            .map(|(matrix, out)| {
+                let first = panels;
+                panels += matrix.rows.div_ceil(PANEL_ROWS);
+                let out = Band { values: Disjoint::new(out), rows: matrix.rows };
+                Product { matrix, out, panels: first..panels }
+            })
+            .collect();
+        let parts = pool.parts(panels, LEAST_WORK / (PANEL_ROWS * columns * tokens));
+        pool.run(parts, |part| {
+            let range = part * panels / parts..(part + 1) * panels / parts;
+            for product in &products {
+                let start = range.start.max(product.panels.start);
+                let end = range.end.min(product.panels.end);
+                for panel in start..end {
+                    product.panel(panel - product.panels.start, x, activations);
+                }
+            }
+        });
+    }
+}
+
+/// One matrix of a job.
+struct Product<'a> {
+    matrix: &'a Matrix,
+    out: Band<'a>,
+    /// Its panels among those of all matrices.
+    panels: Range<usize>,
+}
+
+impl Product<'_> {
+    fn panel(&self, panel: usize, x: &[f32], activations: &QuantisedRows) {
+        let columns = self.matrix.columns;
+        match &self.matrix.storage {
+            Storage::Float(values) => {
+                let length = columns * PANEL_ROWS;
+                let weights = values[panel * length..][..length].as_chunks::<PANEL_ROWS>().0;
+                float_panel(weights, x, &self.out, panel);
+            }
             Storage::Quantised(weights) => {
-                let x = &self.activations;
-                assert_eq!((x.tokens, x.columns), (tokens, matrix.columns));
-                quantised_product(matrix, weights, x, &mut self.unpacked, out);
+                assert_eq!(activations.shape(), [x.len() / columns, columns]);
+                quantised_panel(Panel::new(weights, columns, panel), activations, &self.out, panel);
             }
         }
     }
 }
 
-/// Codes, scales and minima of one panel.
-#[derive(Clone, Copy)]
-struct Panel<'a> {
-    codes: &'a [u8],
-    scales: &'a [[f32; PANEL_ROWS]],
-    mins: &'a [[f32; PANEL_ROWS]],
-    offset: i32,
-}
-
-fn quantised_product(
-    matrix: &Matrix,
-    weights: &Quantised,
-    x: &QuantisedRows,
-    unpacked: &mut Vec<u8>,
-    out: &mut [f32],
-) {
-    let panel_codes = PANEL_ROWS * matrix.columns / if weights.nibbles { 2 } else { 1 };
-    let groups = matrix.columns / weights.group;
-    // Unpacking pays once a panel is used more often than one tile.
-    let unpack = weights.nibbles && x.tokens > TILE_TOKENS;
-    let split = weights.code_bits > arch::CODE_BITS;
-    let kernel = match (weights.nibbles && !unpack, weights.group, split) {
-        (true, _, _) => panel_product::<ACTIVATION_BLOCK, true, false>,
-        (false, 16, _) => panel_product::<16, false, false>,
-        (false, _, false) => panel_product::<ACTIVATION_BLOCK, false, false>,
-        (false, _, true) => panel_product::<ACTIVATION_BLOCK, false, true>,
-    };
-    for panel in 0..matrix.rows.div_ceil(PANEL_ROWS) {
-        let group_range = panel * groups..(panel + 1) * groups;
-        let mut codes = &weights.codes[panel * panel_codes..][..panel_codes];
-        if unpack {
-            unpacked.resize(PANEL_ROWS * matrix.columns, 0);
-            unpack_nibbles(codes, unpacked);
-            codes = unpacked;
-        }
-        let panel_weights = Panel {
-            codes,
-            scales: &weights.scales.as_chunks().0[group_range.clone()],
-            mins: weights.mins.as_chunks().0.get(group_range).unwrap_or_default(),
-            offset: weights.offset,
-        };
-        kernel(panel_weights, x, Output { values: out, rows: matrix.rows, panel });
-    }
-}
-
-fn unpack_nibbles(packed: &[u8], unpacked: &mut [u8]) {
-    let pairs = packed.as_chunks::<32>().0.iter();
-    for (bytes, codes) in pairs.zip(unpacked.as_chunks_mut::<64>().0) {
-        let (low, high) = codes.split_at_mut(32);
-        let halves = bytes.as_chunks::<16>().0.iter();
-        for ((bytes, low), high) in
-            halves.zip(low.as_chunks_mut::<16>().0).zip(high.as_chunks_mut::<16>().0)
-        {
-            let codes = arch::load_codes(bytes);
-            arch::store_codes(arch::low_nibbles(codes), low);
-            arch::store_codes(arch::high_nibbles(codes), high);
-        }
-    }
-}
-
-/// Where a panel's sums go: `[tokens, rows]`, columns `8 * panel ..`.
-struct Output<'a> {
-    values: &'a mut [f32],
+/// Where sums go: `[tokens, rows]`, each panel a band of columns.
+struct Band<'a> {
+    values: Disjoint<'a, f32>,
     rows: usize,
-    panel: usize,
 }
 
-impl Output<'_> {
+impl Band<'_> {
     #[inline(always)]
-    fn store(&mut self, token: usize, [low, high]: RowSums) {
-        let first = self.panel * PANEL_ROWS;
+    fn store(&self, panel: usize, token: usize, [low, high]: RowSums) {
+        let first = panel * PANEL_ROWS;
         let width = PANEL_ROWS.min(self.rows - first);
-        let out = &mut self.values[token * self.rows + first..][..width];
+        // SAFETY: bands of different panels do not overlap, and each panel is one part's.
+        let out = unsafe { self.values.slice(token * self.rows + first, width) };
         let (low, high) = (low.to_array(), high.to_array());
         if let Some(out) = out.first_chunk_mut::<PANEL_ROWS>() {
             out[..4].copy_from_slice(&low);
@@ -131,103 +120,228 @@ impl Output<'_> {
     }
 }
 
-/// All tokens with one panel: tiles of [`TILE_TOKENS`], then one by one.
-fn panel_product<const GROUP: usize, const NIBBLES: bool, const SPLIT: bool>(
-    panel: Panel<'_>,
-    x: &QuantisedRows,
-    mut out: Output<'_>,
-) {
-    let mut token = 0;
-    while token + TILE_TOKENS <= x.tokens {
-        let sums = tile::<TILE_TOKENS, GROUP, NIBBLES, SPLIT>(panel, x, token);
-        for (index, sums) in sums.into_iter().enumerate() {
-            out.store(token + index, sums);
+/// Codes, scales and minima of one panel.
+#[derive(Clone, Copy)]
+struct Panel<'a> {
+    codes: &'a [u8],
+    form: Form,
+    group: usize,
+    offset: i32,
+    scales: &'a [[f32; PANEL_ROWS]],
+    mins: &'a [[f32; PANEL_ROWS]],
+}
+
+impl<'a> Panel<'a> {
+    fn new(weights: &'a Quantised, columns: usize, panel: usize) -> Self {
+        let &Quantised { group, offset, form, .. } = weights;
+        let bytes = PANEL_ROWS * columns / if form == Form::Nibbles { 2 } else { 1 };
+        let groups = panel * (columns / group)..(panel + 1) * (columns / group);
+        Self {
+            codes: &weights.codes[panel * bytes..][..bytes],
+            form,
+            group,
+            offset,
+            scales: &weights.scales.as_chunks().0[groups.clone()],
+            mins: weights.mins.as_chunks().0.get(groups).unwrap_or_default(),
         }
-        token += TILE_TOKENS;
-    }
-    while token < x.tokens {
-        let [sums] = tile::<1, GROUP, NIBBLES, SPLIT>(panel, x, token);
-        out.store(token, sums);
-        token += 1;
     }
 }
 
-/// The codes of 8 columns: `[first or second 4 columns][rows 0-3 or 4-7]`.
-#[inline(always)]
-fn load_pair<const NIBBLES: bool>(codes: &[u8], pair: usize) -> [[Codes; 2]; 2] {
-    if NIBBLES {
-        let halves = codes.as_chunks::<32>().0[pair].as_chunks::<16>().0;
-        let bytes = [arch::load_codes(&halves[0]), arch::load_codes(&halves[1])];
-        [bytes.map(arch::low_nibbles), bytes.map(arch::high_nibbles)]
-    } else {
-        let quads = codes.as_chunks::<64>().0[pair].as_chunks::<16>().0;
-        [
-            [arch::load_codes(&quads[0]), arch::load_codes(&quads[1])],
-            [arch::load_codes(&quads[2]), arch::load_codes(&quads[3])],
-        ]
+/// All tokens with one panel. Unpacking pays once a panel is used for more than one token.
+fn quantised_panel(weights: Panel<'_>, x: &QuantisedRows, out: &Band<'_>, panel: usize) {
+    let [tokens, columns] = x.shape();
+    if tokens == 1 {
+        let kernel = match weights.form {
+            Form::Nibbles => tile::<1, Nibbles>,
+            Form::Bytes | Form::SignedBytes => tile::<1, Bytes>,
+            Form::Halves => tile::<1, Halves<Bytes>>,
+        };
+        x.tiles().for_each(|tile| kernel(weights, weights.codes, tile, out, panel));
+        return;
     }
+    UNPACKED.with_borrow_mut(|unpacked| {
+        unpacked.resize(PANEL_ROWS * columns, Code::default());
+        let kernel = match weights.form {
+            Form::Nibbles => unpack::<Nibbles>,
+            _ => unpack::<Bytes>,
+        };
+        kernel(weights.codes, unpacked);
+        let kernel = match weights.form {
+            Form::Halves => several::<Halves<Unpacked>>,
+            _ => several::<Unpacked>,
+        };
+        x.tiles().for_each(|tile| kernel(weights, unpacked, tile, out, panel));
+    });
+}
+
+fn unpack<S: Source<Element = u8>>(packed: &[u8], unpacked: &mut [Code]) {
+    let mask = arch::nibble_mask();
+    let steps = unpacked.as_chunks_mut::<{ 4 * STEP }>().0.chunks_exact_mut(2 * S::STEPS);
+    for (codes, sides) in packed.chunks_exact(S::ELEMENTS).zip(steps) {
+        for (step, sides) in sides.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+            for (codes, side) in S::load(codes, step, mask).into_iter().zip(sides) {
+                arch::store(codes, side);
+            }
+        }
+    }
+}
+
+/// Codes in memory, as the tile reads them: a few steps at a time.
+trait Source {
+    type Element;
+    /// Steps of [`STEP`] columns that are read at a time.
+    const STEPS: usize;
+    /// Elements that hold them, for 8 rows.
+    const ELEMENTS: usize;
+
+    /// Rows 0-3 and 4-7 of one of the steps.
+    fn load(codes: &[Self::Element], step: usize, mask: Mask) -> [Codes; 2];
+
+    #[inline(always)]
+    fn dot(sums: Accumulator, codes: Codes, x: Activations) -> Accumulator {
+        arch::dot(sums, codes, x)
+    }
+}
+
+struct Nibbles;
+
+impl Source for Nibbles {
+    type Element = u8;
+    const STEPS: usize = NIBBLE_COLUMNS / STEP;
+    const ELEMENTS: usize = 4 * PANEL_ROWS;
+
+    #[inline(always)]
+    fn load(codes: &[u8], step: usize, mask: Mask) -> [Codes; 2] {
+        let sides = codes.as_chunks::<16>().0;
+        [arch::unpack(&sides[0], mask)[step], arch::unpack(&sides[1], mask)[step]]
+    }
+}
+
+struct Bytes;
+
+impl Source for Bytes {
+    type Element = u8;
+    const STEPS: usize = 1;
+    const ELEMENTS: usize = STEP * PANEL_ROWS;
+
+    #[inline(always)]
+    fn load(codes: &[u8], _: usize, _: Mask) -> [Codes; 2] {
+        let sides = codes.as_chunks::<{ 4 * STEP }>().0;
+        [arch::load_bytes(&sides[0]), arch::load_bytes(&sides[1])]
+    }
+}
+
+struct Unpacked;
+
+impl Source for Unpacked {
+    type Element = Code;
+    const STEPS: usize = 1;
+    const ELEMENTS: usize = STEP * PANEL_ROWS;
+
+    #[inline(always)]
+    fn load(codes: &[Code], _: usize, _: Mask) -> [Codes; 2] {
+        let sides = codes.as_chunks::<{ 4 * STEP }>().0;
+        [arch::load(&sides[0]), arch::load(&sides[1])]
+    }
+}
+
+/// Codes that the dot product takes in halves.
+struct Halves<S>(S);
+
+impl<S: Source> Source for Halves<S> {
+    type Element = S::Element;
+    const STEPS: usize = S::STEPS;
+    const ELEMENTS: usize = S::ELEMENTS;
+
+    #[inline(always)]
+    fn load(codes: &[S::Element], step: usize, mask: Mask) -> [Codes; 2] {
+        S::load(codes, step, mask)
+    }
+
+    #[inline(always)]
+    fn dot(sums: Accumulator, codes: Codes, x: Activations) -> Accumulator {
+        arch::dot_halves(sums, codes, x)
+    }
+}
+
+/// A tile of any number of tokens.
+fn several<S: Source>(
+    weights: Panel<'_>,
+    codes: &[S::Element],
+    x: Tile<'_>,
+    out: &Band<'_>,
+    panel: usize,
+) {
+    let kernel = match x.tokens {
+        1 => tile::<1, S>,
+        2 => tile::<2, S>,
+        3 => tile::<3, S>,
+        _ => tile::<TILE_TOKENS, S>,
+    };
+    kernel(weights, codes, x, out, panel);
 }
 
 /// `TOKENS` tokens with one panel.
 ///
-/// With `SPLIT` the codes are wider than the dot product takes, and go through it as two nibbles.
-#[inline(always)]
-fn tile<const TOKENS: usize, const GROUP: usize, const NIBBLES: bool, const SPLIT: bool>(
-    panel: Panel<'_>,
-    x: &QuantisedRows,
-    first: usize,
-) -> [RowSums; TOKENS] {
-    let mut sums = [[f32x4::ZERO; 2]; TOKENS];
-    let code_bytes = GROUP * PANEL_ROWS / if NIBBLES { 2 } else { 1 };
-    let rows: [&[[i8; GROUP]]; TOKENS] = std::array::from_fn(|token| {
-        x.codes[(first + token) * x.columns..][..x.columns].as_chunks::<GROUP>().0
-    });
-    for (group, scales) in panel.scales.iter().enumerate() {
-        let codes = &panel.codes[group * code_bytes..][..code_bytes];
-        let mut low = [[arch::zero(); 2]; TOKENS];
-        let mut high = [[arch::zero(); 2]; TOKENS];
-        for pair in 0..GROUP / 8 {
-            let pair_codes = load_pair::<NIBBLES>(codes, pair);
-            for token in 0..TOKENS {
-                let quads = rows[token][group].as_chunks::<4>().0;
-                for (half, quad_codes) in pair_codes.iter().enumerate() {
-                    let activations = arch::splat_activations(&quads[2 * pair + half]);
-                    for side in 0..2 {
-                        let codes = quad_codes[side];
-                        if SPLIT {
-                            let nibbles = arch::low_nibbles(codes);
-                            low[token][side] = arch::dot(low[token][side], nibbles, activations);
-                            let nibbles = arch::high_nibbles(codes);
-                            high[token][side] = arch::dot(high[token][side], nibbles, activations);
-                        } else {
-                            low[token][side] = arch::dot(low[token][side], codes, activations);
-                        }
-                    }
+/// The loop over the steps of a group must stay a loop: unrolled, the compiler orders it sum by sum
+/// and runs out of registers. That is why the group's length is no constant here.
+fn tile<const TOKENS: usize, S: Source>(
+    weights: Panel<'_>,
+    codes: &[S::Element],
+    x: Tile<'_>,
+    out: &Band<'_>,
+    panel: usize,
+) {
+    assert_eq!(x.tokens, TOKENS);
+    let groups = if weights.group == ACTIVATION_BLOCK { x.by_block } else { x.by_half };
+    let mut sums = constants::<TOKENS>(weights, groups.sums);
+    let (steps, mask) = (weights.group / STEP, arch::nibble_mask());
+    let groups = codes
+        .chunks_exact(S::ELEMENTS * steps / S::STEPS)
+        .zip(x.codes.as_chunks::<STEP>().0.chunks_exact(steps * TOKENS))
+        .zip(groups.scales.as_chunks::<TOKENS>().0)
+        .zip(weights.scales);
+    for (((codes, x), x_scales), scales) in groups {
+        let mut integers = [[arch::zero(); 2]; TOKENS];
+        for (codes, x) in codes.chunks_exact(S::ELEMENTS).zip(x.chunks_exact(S::STEPS * TOKENS)) {
+            for step in 0..S::STEPS {
+                let [low, high] = S::load(codes, step, mask);
+                for (token, integers) in integers.iter_mut().enumerate() {
+                    let x = arch::splat(&x[step * TOKENS + token]);
+                    integers[0] = S::dot(integers[0], low, x);
+                    integers[1] = S::dot(integers[1], high, x);
                 }
             }
         }
-        let scales = split_lanes(scales);
-        let mins = panel.mins.get(group).map(split_lanes);
-        for token in 0..TOKENS {
-            let at = (first + token) * x.columns + group * GROUP;
-            let scale = x.scales[at / ACTIVATION_BLOCK];
-            let sum: i32 = x.half_sums[at / 16..][..GROUP / 16].iter().sum();
-            let correction = wide::i32x4::splat(panel.offset * sum);
-            for side in 0..2 {
-                let mut integer = arch::finish(low[token][side]);
-                if SPLIT {
-                    let high = arch::finish(high[token][side]);
-                    integer += high << 4;
-                }
-                let product = f32x4::from_i32x4(integer - correction);
-                sums[token][side] += product * (scales[side] * f32x4::splat(scale));
-                if let Some(mins) = mins {
-                    sums[token][side] += mins[side] * f32x4::splat(scale * sum as f32);
-                }
-            }
+        let [low, high] = split_lanes(scales);
+        for ((sums, integers), x_scale) in sums.iter_mut().zip(integers).zip(x_scales) {
+            let x_scale = f32x4::splat(*x_scale);
+            let [first, second] = integers.map(arch::finish);
+            sums[0] = arch::multiply_add(first * x_scale, low, sums[0]);
+            sums[1] = arch::multiply_add(second * x_scale, high, sums[1]);
         }
     }
-    sums
+    for (token, sums) in sums.into_iter().enumerate() {
+        out.store(panel, x.first + token, sums);
+    }
+}
+
+/// What does not depend on the codes: `sum_g minimum[g] * sum(x[g])`, where a format with an offset
+/// has the minimum `-offset * scale`.
+#[inline(always)]
+fn constants<const TOKENS: usize>(weights: Panel<'_>, x_sums: &[f32]) -> [RowSums; TOKENS] {
+    let mut sums = [[f32x4::ZERO; 2]; TOKENS];
+    let minima = if weights.offset == 0 { weights.mins } else { weights.scales };
+    for (minima, x_sums) in minima.iter().zip(x_sums.as_chunks::<TOKENS>().0) {
+        let [low, high] = split_lanes(minima);
+        for (sums, x_sum) in sums.iter_mut().zip(x_sums) {
+            let x_sum = f32x4::splat(*x_sum);
+            sums[0] = arch::multiply_add(low, x_sum, sums[0]);
+            sums[1] = arch::multiply_add(high, x_sum, sums[1]);
+        }
+    }
+    let factor = if weights.offset == 0 { 1.0 } else { -weights.offset as f32 };
+    sums.map(|sums| sums.map(|sum| sum * f32x4::splat(factor)))
 }
 
 #[inline(always)]
@@ -236,24 +350,24 @@ fn split_lanes(lanes: &[f32; PANEL_ROWS]) -> [f32x4; 2] {
     [f32x4::new([a, b, c, d]), f32x4::new([e, f, g, h])]
 }
 
-fn float_product(x: &[f32], tokens: usize, matrix: &Matrix, values: &[f32], out: &mut [f32]) {
-    let columns = matrix.columns;
-    for (panel, weights) in values.chunks_exact(columns * PANEL_ROWS).enumerate() {
-        let weights = weights.as_chunks::<PANEL_ROWS>().0;
-        let mut output = Output { values: out, rows: matrix.rows, panel };
-        let mut token = 0;
-        while token + TILE_TOKENS <= tokens {
-            let rows = std::array::from_fn(|i| &x[(token + i) * columns..][..columns]);
-            for (index, sums) in float_tile::<TILE_TOKENS>(weights, rows).into_iter().enumerate() {
-                output.store(token + index, sums);
-            }
-            token += TILE_TOKENS;
-        }
-        while token < tokens {
-            let [sums] = float_tile(weights, [&x[token * columns..][..columns]]);
-            output.store(token, sums);
+/// Tokens of one tile of the float product.
+const FLOAT_TOKENS: usize = 4;
+
+fn float_panel(weights: &[[f32; PANEL_ROWS]], x: &[f32], out: &Band<'_>, panel: usize) {
+    let columns = weights.len();
+    let mut tiles = x.chunks_exact(columns * FLOAT_TOKENS);
+    let mut token = 0;
+    for rows in &mut tiles {
+        let rows = std::array::from_fn(|index| &rows[index * columns..][..columns]);
+        for sums in float_tile::<FLOAT_TOKENS>(weights, rows) {
+            out.store(panel, token, sums);
             token += 1;
         }
+    }
+    for row in tiles.remainder().chunks_exact(columns) {
+        let [sums] = float_tile(weights, [row]);
+        out.store(panel, token, sums);
+        token += 1;
     }
 }
 
@@ -293,14 +407,9 @@ mod tests {
         columns: usize,
         int8: bool,
     ) -> Vec<f32> {
-        let mut x = x.to_vec();
-        if int8 {
-            let mut rows = QuantisedRows::default();
-            rows.quantise(&x, tokens, columns);
-            for (index, value) in x.iter_mut().enumerate() {
-                *value = f32::from(rows.codes[index]) * rows.scales[index / ACTIVATION_BLOCK];
-            }
-        }
+        let mut rounded = QuantisedRows::default();
+        rounded.quantise(&Pool::serial(), x, tokens, columns);
+        let x = if int8 { rounded.values() } else { x.to_vec() };
         let rows = weights.chunks_exact(columns);
         x.chunks_exact(columns)
             .flat_map(|x| rows.clone().map(move |row| (x, row)))
@@ -311,22 +420,29 @@ mod tests {
     }
 
     fn product(x: &[f32], tokens: usize, matrix: &Matrix, out: &mut [f32]) {
-        let mut workspace = Workspace::default();
-        workspace.quantise(x, tokens, matrix.columns());
-        workspace.product(x, tokens, matrix, out);
+        Workspace::default().products(&Pool::serial(), x, tokens, &mut [(matrix, out)]);
     }
 
     #[test]
     fn every_type_agrees_with_the_plain_product() {
         for tensor_type in TensorType::ALL {
-            for (tokens, rows, columns) in [(1, 8, 256), (3, 13, 256), (9, 16, 512), (6, 1, 768)] {
+            for (tokens, rows, columns) in
+                [(1, 8, 256), (3, 13, 256), (9, 16, 512), (6, 1, 768), (14, 20, 256)]
+            {
                 let raw = random_tensor(tensor_type, rows * columns);
                 let mut decoded = vec![0.0; rows * columns];
                 dequantise(tensor_type, &raw, &mut decoded);
                 let x = random(tokens * columns, 3);
                 for precision in [Precision::Int8, Precision::Float32] {
-                    let matrix =
-                        Matrix::pack(tensor_type, &raw, [rows, columns], precision, |r| r).unwrap();
+                    let matrix = Matrix::pack(
+                        &Pool::serial(),
+                        tensor_type,
+                        &raw,
+                        [rows, columns],
+                        precision,
+                        |r| r,
+                    )
+                    .unwrap();
                     let mut out = vec![f32::NAN; tokens * rows];
                     product(&x, tokens, &matrix, &mut out);
                     let expected = reference(&x, tokens, &decoded, columns, matrix.is_quantised());
@@ -352,8 +468,15 @@ mod tests {
             }
             let mut decoded = vec![0.0; 8 * columns];
             dequantise(tensor_type, &raw, &mut decoded);
-            let matrix =
-                Matrix::pack(tensor_type, &raw, [8, columns], Precision::Int8, |r| r).unwrap();
+            let matrix = Matrix::pack(
+                &Pool::serial(),
+                tensor_type,
+                &raw,
+                [8, columns],
+                Precision::Int8,
+                |r| r,
+            )
+            .unwrap();
             for sign in [1.0, -1.0] {
                 let x = vec![127.0 * sign; columns];
                 let mut out = vec![0.0; 8];

@@ -1,10 +1,12 @@
 //! Weights repacked for the kernels: panels of 8 rows, interleaved so that lanes are rows.
 //!
-//! A panel holds, for each run of 4 columns, 4 codes of row 0, 4 of row 1, ... 4 of row 7
-//! (32 bytes). Codes of at most 4 bits share bytes: the low nibble is run `2 i`, the high one run
-//! `2 i + 1`. Scales and minima are `[panel, group, 8 rows]`. Float panels are `[column, 8 rows]`.
-//! Missing rows of the last panel are zero.
+//! A panel holds, for each run of a few columns, the codes of row 0, of row 1, ... of row 7; how
+//! many columns a run has and how 4-bit codes share bytes is what the target's dot product likes.
+//! Scales and minima are `[panel, group, 8 rows]`. Float panels are `[column, 8 rows]`. Missing rows
+//! of the last panel are zero.
 
+use crate::arch::{self, NIBBLE_COLUMNS, STEP, Wide};
+use crate::pool::{Disjoint, Pool};
 use crate::quant::{Decoded, Format, TensorType, dequantise};
 use crate::{ACTIVATION_BLOCK, PANEL_ROWS, try_zeros};
 use std::collections::TryReserveError;
@@ -76,15 +78,41 @@ pub(crate) struct Quantised {
     pub(crate) group: usize,
     /// Subtracted from every code.
     pub(crate) offset: i32,
-    /// Two codes a byte.
-    pub(crate) nibbles: bool,
-    /// Bits of a code.
-    pub(crate) code_bits: u32,
+    /// How codes are stored.
+    pub(crate) form: Form,
+    /// `[panel, column / 8, 8 rows, 4 bytes]` of nibbles or `[panel, column / STEP, 8 rows, STEP]`.
     pub(crate) codes: Vec<u8>,
     /// `[panel, group, 8]`.
     pub(crate) scales: Vec<f32>,
     /// As `scales`; empty where the format has an offset instead.
     pub(crate) mins: Vec<f32>,
+}
+
+/// How codes are stored, and so how they go through the dot product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Two a byte.
+    Nibbles,
+    /// One a byte, which the dot product takes whole.
+    Bytes,
+    /// One a byte, with its sign.
+    SignedBytes,
+    /// One a byte, which the dot product takes in halves.
+    Halves,
+}
+
+impl Form {
+    fn of(format: &Format) -> Self {
+        match format.code_bits {
+            ..=4 => Self::Nibbles,
+            5..=7 => Self::Bytes,
+            _ => match arch::wide() {
+                Wide::Unsigned => Self::Bytes,
+                Wide::Signed => Self::SignedBytes,
+                Wide::Halves => Self::Halves,
+            },
+        }
+    }
 }
 
 impl Matrix {
@@ -95,11 +123,12 @@ impl Matrix {
     /// # Errors
     /// [`PackError`] when the bytes do not match the shape or memory does not suffice.
     pub fn pack(
+        pool: &Pool,
         tensor_type: TensorType,
         raw: &[u8],
         [rows, columns]: [usize; 2],
         precision: Precision,
-        source_row: impl Fn(usize) -> usize,
+        source_row: impl Fn(usize) -> usize + Sync,
     ) -> Result<Self, PackError> {
         let shape = [rows, columns];
         let error = || PackError::Shape { tensor_type, shape, bytes: raw.len() };
@@ -111,7 +140,7 @@ impl Matrix {
         let row = |index: usize| &raw[source_row(index) * row_bytes..][..row_bytes];
         let storage = match (tensor_type.format(), precision) {
             (Some(format), Precision::Int8) if columns % ACTIVATION_BLOCK == 0 => {
-                Storage::Quantised(Quantised::pack(tensor_type, format, shape, row)?)
+                Storage::Quantised(Quantised::pack(pool, tensor_type, format, shape, row)?)
             }
             _ => Storage::Float(pack_float(tensor_type, shape, row)?),
         };
@@ -165,78 +194,120 @@ impl Matrix {
 
 impl Quantised {
     fn pack<'a>(
+        pool: &Pool,
         tensor_type: TensorType,
         format: &Format,
         [rows, columns]: [usize; 2],
-        row: impl Fn(usize) -> &'a [u8],
+        row: impl Fn(usize) -> &'a [u8] + Sync,
     ) -> Result<Self, TryReserveError> {
         let padded = rows.next_multiple_of(PANEL_ROWS);
-        let nibbles = format.code_bits <= 4;
+        let form = Form::of(format);
         let groups = columns / format.group;
+        let panel_codes = PANEL_ROWS * columns / if form == Form::Nibbles { 2 } else { 1 };
         let mut packed = Self {
             group: format.group,
-            offset: format.offset,
-            nibbles,
-            code_bits: format.code_bits,
-            codes: try_zeros(padded * columns / if nibbles { 2 } else { 1 })?,
+            offset: if form == Form::SignedBytes { 0 } else { format.offset },
+            form,
+            codes: try_zeros(padded / PANEL_ROWS * panel_codes)?,
             scales: try_zeros(padded * groups)?,
             mins: try_zeros(if format.offset == 0 { padded * groups } else { 0 })?,
         };
-        let mut decoded = Decoded::new();
-        let block_len = tensor_type.block_len();
-        for index in 0..rows {
-            let (panel, lane) = (index / PANEL_ROWS, index % PANEL_ROWS);
-            for (block, raw) in row(index).chunks_exact(tensor_type.block_bytes()).enumerate() {
-                (format.decode)(raw, &mut decoded);
-                let first_group = panel * groups + block * (block_len / format.group);
-                for group in 0..block_len / format.group {
-                    let at = (first_group + group) * PANEL_ROWS + lane;
-                    packed.scales[at] = decoded.scales[group];
-                    if format.offset == 0 {
-                        packed.mins[at] = decoded.mins[group];
-                    }
-                }
-                for (quad, codes) in
-                    decoded.codes[..block_len].as_chunks::<4>().0.iter().enumerate()
-                {
-                    packed.put_quad(
-                        panel * columns / 4 + block * block_len / 4 + quad,
-                        lane,
-                        codes,
-                    );
-                }
+        let scales = Disjoint::new(&mut packed.scales);
+        let mins = Disjoint::new(&mut packed.mins);
+        pool.each_chunk(&mut packed.codes, panel_codes, |panel, codes| {
+            let (start, length) = (panel * groups * PANEL_ROWS, groups * PANEL_ROWS);
+            // SAFETY: each panel is visited once, and panels do not overlap.
+            let (scales, mins) = unsafe {
+                (
+                    scales.slice(start, length),
+                    mins.slice(start.min(mins.len()), length.min(mins.len())),
+                )
+            };
+            let mut panel_rows = PanelMut { form, codes, scales, mins };
+            let first = panel * PANEL_ROWS;
+            for lane in 0..PANEL_ROWS.min(rows - first) {
+                panel_rows.put_row(lane, tensor_type, format, row(first + lane));
             }
-        }
+        });
         Ok(packed)
-    }
-
-    /// Stores the codes of 4 columns; `quad` counts runs of 4 columns over all panels.
-    fn put_quad(&mut self, quad: usize, lane: usize, codes: &[u8; 4]) {
-        if self.nibbles {
-            let at = quad / 2 * 32 + lane * 4;
-            let shift = quad % 2 * 4;
-            for (byte, code) in self.codes[at..at + 4].iter_mut().zip(codes) {
-                *byte |= code << shift;
-            }
-        } else {
-            let at = quad * 32 + lane * 4;
-            self.codes[at..at + 4].copy_from_slice(codes);
-        }
     }
 
     fn decode_row(&self, panel: usize, lane: usize, columns: usize, out: &mut [f32]) {
         let groups = columns / self.group;
-        for (index, value) in out.iter_mut().enumerate() {
-            let quad = panel * columns / 4 + index / 4;
-            let code = if self.nibbles {
-                let byte = self.codes[quad / 2 * 32 + lane * 4 + index % 4];
-                (byte >> (quad % 2 * 4)) & 0x0f
-            } else {
-                self.codes[quad * 32 + lane * 4 + index % 4]
+        let row_bytes = if self.form == Form::Nibbles { columns / 2 } else { columns };
+        let codes = &self.codes[panel * PANEL_ROWS * row_bytes..][..PANEL_ROWS * row_bytes];
+        for (column, value) in out.iter_mut().enumerate() {
+            let (at, shift) = self.form.place(column, lane);
+            let code = match self.form {
+                Form::Nibbles => i32::from((codes[at] >> shift) & 0x0f),
+                Form::SignedBytes => i32::from(codes[at] as i8),
+                Form::Bytes | Form::Halves => i32::from(codes[at]),
             };
-            let at = (panel * groups + index / self.group) * PANEL_ROWS + lane;
-            *value = self.scales[at] * (i32::from(code) - self.offset) as f32
+            let at = (panel * groups + column / self.group) * PANEL_ROWS + lane;
+            *value = self.scales[at] * (code - self.offset) as f32
                 + self.mins.get(at).copied().unwrap_or(0.0);
+        }
+    }
+}
+
+impl Form {
+    /// Where a code lies in its panel: which byte, and by how much it is shifted.
+    #[inline(always)]
+    fn place(self, column: usize, lane: usize) -> (usize, u32) {
+        if self == Self::Nibbles {
+            let (byte, shift) = arch::nibble_place(column % NIBBLE_COLUMNS);
+            ((column / NIBBLE_COLUMNS * PANEL_ROWS + lane) * 4 + byte, shift)
+        } else {
+            ((column / STEP * PANEL_ROWS + lane) * STEP + column % STEP, 0)
+        }
+    }
+}
+
+/// One panel on its way; zero so far.
+struct PanelMut<'a> {
+    form: Form,
+    codes: &'a mut [u8],
+    scales: &'a mut [f32],
+    mins: &'a mut [f32],
+}
+
+impl PanelMut<'_> {
+    fn put_row(&mut self, lane: usize, tensor_type: TensorType, format: &Format, row: &[u8]) {
+        let mut decoded = Decoded::new();
+        let (block_len, groups) = (tensor_type.block_len(), tensor_type.block_len() / format.group);
+        for (block, raw) in row.chunks_exact(tensor_type.block_bytes()).enumerate() {
+            (format.decode)(raw, &mut decoded);
+            for group in 0..groups {
+                let at = (block * groups + group) * PANEL_ROWS + lane;
+                self.scales[at] = decoded.scales[group];
+                if let Some(minimum) = self.mins.get_mut(at) {
+                    *minimum = decoded.mins[group];
+                }
+            }
+            let eights = decoded.codes[..block_len].as_chunks::<NIBBLE_COLUMNS>().0;
+            let first = block * block_len / NIBBLE_COLUMNS;
+            match self.form {
+                Form::Nibbles => {
+                    let rows = self.codes.as_chunks_mut::<4>().0;
+                    for (index, codes) in eights.iter().enumerate() {
+                        let mut bytes = [0; 4];
+                        for (column, code) in codes.iter().enumerate() {
+                            let (byte, shift) = arch::nibble_place(column);
+                            bytes[byte] |= code << shift;
+                        }
+                        rows[(first + index) * PANEL_ROWS + lane] = bytes;
+                    }
+                }
+                form => {
+                    let flip = if form == Form::SignedBytes { 0x80 } else { 0 };
+                    let rows = self.codes.as_chunks_mut::<STEP>().0;
+                    let steps = eights.as_flattened().as_chunks::<STEP>().0;
+                    for (index, codes) in steps.iter().enumerate() {
+                        let at = (first * NIBBLE_COLUMNS / STEP + index) * PANEL_ROWS + lane;
+                        rows[at] = codes.map(|code| code ^ flip);
+                    }
+                }
+            }
         }
     }
 }
@@ -305,8 +376,15 @@ pub(crate) mod tests {
                 let mut expected = vec![0.0; rows * columns];
                 dequantise(tensor_type, &raw, &mut expected);
                 for precision in [Precision::Int8, Precision::Float32] {
-                    let matrix =
-                        Matrix::pack(tensor_type, &raw, [rows, columns], precision, |r| r).unwrap();
+                    let matrix = Matrix::pack(
+                        &Pool::serial(),
+                        tensor_type,
+                        &raw,
+                        [rows, columns],
+                        precision,
+                        |r| r,
+                    )
+                    .unwrap();
                     let mut row = vec![0.0; columns];
                     for index in 0..rows {
                         matrix.decode_row(index, &mut row);
@@ -323,7 +401,17 @@ pub(crate) mod tests {
             [(17, [1, 32]), (18, [1, 31]), (18, [2, 32]), (0, [0, 32]), (0, [1, 0])]
         {
             let raw = vec![0; bytes];
-            assert!(Matrix::pack(TensorType::Q4_0, &raw, shape, Precision::Int8, |r| r).is_err());
+            assert!(
+                Matrix::pack(
+                    &Pool::serial(),
+                    TensorType::Q4_0,
+                    &raw,
+                    shape,
+                    Precision::Int8,
+                    |r| r
+                )
+                .is_err()
+            );
         }
     }
 }

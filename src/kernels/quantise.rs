@@ -1,6 +1,18 @@
 //! Activations as 8-bit codes: one scale for each block of 32, rounded to nearest.
+//!
+//! Tokens lie in tiles of at most [`TILE_TOKENS`], interleaved so that one pointer serves a tile:
+//! codes are `[tile][column / STEP][token][STEP]`, numbers by block `[tile][block][token]`.
 
 use crate::ACTIVATION_BLOCK;
+use crate::arch::{Activation, STEP};
+use crate::pool::{Disjoint, Pool};
+
+/// Tokens of one tile: how often a loaded weight vector is used.
+pub(crate) const TILE_TOKENS: usize = 4;
+/// Columns whose sums are kept as well, for weights with a scale every 16 columns.
+const HALF: usize = ACTIVATION_BLOCK / 2;
+/// Numbers that are worth a part of their own.
+const LEAST_NUMBERS: usize = 1 << 13;
 
 /// Quantised rows of activations, `[tokens, columns]`, with what the weight offsets need.
 ///
@@ -8,16 +20,35 @@ use crate::ACTIVATION_BLOCK;
 /// their capacity between calls.
 #[derive(Default)]
 pub struct QuantisedRows {
-    /// Number of rows.
+    tokens: usize,
+    columns: usize,
+    codes: Vec<Activation>,
+    /// Once for blocks, once for halves of them.
+    by_block: Groups<Vec<f32>>,
+    by_half: Groups<Vec<f32>>,
+}
+
+/// Scales and sums of runs of columns, `[tile][run][token]`.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Groups<T> {
+    pub(crate) scales: T,
+    /// Sums of the codes, times the scale.
+    pub(crate) sums: T,
+}
+
+/// The tokens of one tile.
+#[derive(Clone, Copy)]
+pub(crate) struct Tile<'a> {
+    /// The first token.
+    pub(crate) first: usize,
+    /// How many tokens.
     pub(crate) tokens: usize,
-    /// Values a row; a multiple of 32.
-    pub(crate) columns: usize,
-    /// `[tokens, columns]`.
-    pub(crate) codes: Vec<i8>,
-    /// `[tokens, columns / 32]`.
-    pub(crate) scales: Vec<f32>,
-    /// `[tokens, columns / 16]`: sums of 16 codes.
-    pub(crate) half_sums: Vec<i32>,
+    /// `[column / STEP][token][STEP]`.
+    pub(crate) codes: &'a [Activation],
+    /// `[block][token]`.
+    pub(crate) by_block: Groups<&'a [f32]>,
+    /// `[half block][token]`.
+    pub(crate) by_half: Groups<&'a [f32]>,
 }
 
 impl QuantisedRows {
@@ -25,27 +56,133 @@ impl QuantisedRows {
     ///
     /// # Panics
     /// When `columns` is not a multiple of 32 or `values` is shorter than `tokens * columns`.
-    pub fn quantise(&mut self, values: &[f32], tokens: usize, columns: usize) {
+    pub fn quantise(&mut self, pool: &Pool, values: &[f32], tokens: usize, columns: usize) {
         assert_eq!(
             columns % ACTIVATION_BLOCK,
             0,
             "columns must be a multiple of {ACTIVATION_BLOCK}"
         );
-        self.tokens = tokens;
-        self.columns = columns;
+        let values = &values[..tokens * columns];
+        let (blocks, halves) = (columns / ACTIVATION_BLOCK, columns / HALF);
+        (self.tokens, self.columns) = (tokens, columns);
         self.codes.resize(tokens * columns, 0);
-        self.scales.resize(tokens * columns / ACTIVATION_BLOCK, 0.0);
-        self.half_sums.resize(tokens * columns / 16, 0);
-        let (blocks, _) = values[..tokens * columns].as_chunks::<ACTIVATION_BLOCK>();
-        let (codes, _) = self.codes.as_chunks_mut::<ACTIVATION_BLOCK>();
-        let (sums, _) = self.half_sums.as_chunks_mut::<2>();
-        for (((block, codes), scale), sums) in
-            blocks.iter().zip(codes).zip(&mut self.scales).zip(sums)
-        {
-            *scale = quantise_block(block, codes);
-            let (halves, _) = codes.as_chunks::<16>();
-            for (sum, half) in sums.iter_mut().zip(halves) {
-                *sum = half.iter().map(|&code| i32::from(code)).sum();
+        self.by_block.resize(tokens * blocks);
+        self.by_half.resize(tokens * halves);
+        let codes = Disjoint::new(&mut self.codes);
+        let (by_block, by_half) = (self.by_block.disjoint(), self.by_half.disjoint());
+        let tiles = tokens.div_ceil(TILE_TOKENS);
+        let parts = pool.parts(tiles, LEAST_NUMBERS / (TILE_TOKENS * columns));
+        pool.run(parts, |part| {
+            for tile in part * tiles / parts..(part + 1) * tiles / parts {
+                let first = tile * TILE_TOKENS;
+                let count = TILE_TOKENS.min(tokens - first);
+                // SAFETY: each tile is visited by one part, and tiles do not overlap.
+                let out = unsafe {
+                    TileMut {
+                        codes: codes.slice(first * columns, count * columns),
+                        by_block: by_block.slice(first * blocks, count * blocks),
+                        by_half: by_half.slice(first * halves, count * halves),
+                    }
+                };
+                out.fill(&values[first * columns..][..count * columns], columns);
+            }
+        });
+    }
+
+    /// Number of rows and of values in each.
+    pub(crate) fn shape(&self) -> [usize; 2] {
+        [self.tokens, self.columns]
+    }
+
+    pub(crate) fn tiles(&self) -> impl Iterator<Item = Tile<'_>> {
+        let (blocks, halves) = (self.columns / ACTIVATION_BLOCK, self.columns / HALF);
+        (0..self.tokens).step_by(TILE_TOKENS).map(move |first| {
+            let tokens = TILE_TOKENS.min(self.tokens - first);
+            Tile {
+                first,
+                tokens,
+                codes: &self.codes[first * self.columns..][..tokens * self.columns],
+                by_block: self.by_block.part(first * blocks, tokens * blocks),
+                by_half: self.by_half.part(first * halves, tokens * halves),
+            }
+        })
+    }
+
+    /// The values that the codes stand for, `[tokens, columns]`.
+    #[cfg(test)]
+    pub(crate) fn values(&self) -> Vec<f32> {
+        let mut values = vec![0.0; self.tokens * self.columns];
+        for tile in self.tiles() {
+            for (index, code) in tile.codes.iter().enumerate() {
+                let token = index / STEP % tile.tokens;
+                let column = index / STEP / tile.tokens * STEP + index % STEP;
+                let scale = tile.by_block.scales[column / ACTIVATION_BLOCK * tile.tokens + token];
+                values[(tile.first + token) * self.columns + column] = f32::from(*code) * scale;
+            }
+        }
+        values
+    }
+}
+
+impl Groups<Vec<f32>> {
+    fn resize(&mut self, length: usize) {
+        self.scales.resize(length, 0.0);
+        self.sums.resize(length, 0.0);
+    }
+
+    fn disjoint(&mut self) -> Groups<Disjoint<'_, f32>> {
+        Groups { scales: Disjoint::new(&mut self.scales), sums: Disjoint::new(&mut self.sums) }
+    }
+
+    fn part(&self, start: usize, length: usize) -> Groups<&[f32]> {
+        Groups { scales: &self.scales[start..][..length], sums: &self.sums[start..][..length] }
+    }
+}
+
+impl Groups<Disjoint<'_, f32>> {
+    /// # Safety
+    /// As of [`Disjoint::slice`].
+    unsafe fn slice(&self, start: usize, length: usize) -> Groups<&mut [f32]> {
+        // SAFETY: the caller promises that no two parts overlap.
+        unsafe {
+            Groups {
+                scales: self.scales.slice(start, length),
+                sums: self.sums.slice(start, length),
+            }
+        }
+    }
+}
+
+/// Where a tile's numbers go; shapes as in [`Tile`].
+struct TileMut<'a> {
+    codes: &'a mut [Activation],
+    by_block: Groups<&'a mut [f32]>,
+    by_half: Groups<&'a mut [f32]>,
+}
+
+impl TileMut<'_> {
+    fn fill(mut self, values: &[f32], columns: usize) {
+        let tokens = values.len() / columns;
+        let codes = self.codes.as_chunks_mut::<STEP>().0;
+        for (token, row) in values.chunks_exact(columns).enumerate() {
+            for (block, values) in row.as_chunks::<ACTIVATION_BLOCK>().0.iter().enumerate() {
+                let (scale, quantised) = quantise_block(values);
+                let at = block * ACTIVATION_BLOCK / STEP * tokens;
+                let steps =
+                    codes[at..at + ACTIVATION_BLOCK / STEP * tokens].chunks_exact_mut(tokens);
+                for (out, step) in steps.zip(quantised.as_chunks::<STEP>().0) {
+                    out[token] = step.map(Activation::from);
+                }
+                let [first, second] = [0, HALF].map(|from| {
+                    quantised[from..from + HALF].iter().map(|&code| i32::from(code)).sum::<i32>()
+                });
+                let put = |groups: &mut Groups<&mut [f32]>, group: usize, sum: i32| {
+                    groups.scales[group * tokens + token] = scale;
+                    groups.sums[group * tokens + token] = scale * sum as f32;
+                };
+                put(&mut self.by_half, 2 * block, first);
+                put(&mut self.by_half, 2 * block + 1, second);
+                put(&mut self.by_block, block, first + second);
             }
         }
     }
@@ -54,8 +191,9 @@ impl QuantisedRows {
 /// Adding and subtracting this rounds a small float to the nearest integer, ties to even.
 const ROUND: f32 = 12_582_912.0;
 
+/// The scale and the codes of a block.
 #[inline]
-fn quantise_block(block: &[f32; ACTIVATION_BLOCK], codes: &mut [i8; ACTIVATION_BLOCK]) -> f32 {
+fn quantise_block(block: &[f32; ACTIVATION_BLOCK]) -> (f32, [i8; ACTIVATION_BLOCK]) {
     let mut lanes = [0.0f32; 4];
     // Stays zero unless a value is not finite; the codes of such a block would look like numbers.
     let mut poison = [0.0f32; 4];
@@ -69,11 +207,11 @@ fn quantise_block(block: &[f32; ACTIVATION_BLOCK], codes: &mut [i8; ACTIVATION_B
     let largest = lanes.iter().fold(0.0f32, |a, &b| a.max(b));
     let scale = largest / 127.0;
     let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
-    for (code, value) in codes.iter_mut().zip(block) {
+    let codes = block.map(|value| {
         let rounded = (value * inverse + ROUND).to_bits() as i32 - ROUND.to_bits() as i32;
-        *code = rounded as i8;
-    }
-    scale + poison.iter().sum::<f32>()
+        rounded as i8
+    });
+    (scale + poison.iter().sum::<f32>(), codes)
 }
 
 #[cfg(test)]
@@ -84,21 +222,30 @@ mod tests {
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
+    fn quantised(values: &[f32], tokens: usize) -> QuantisedRows {
+        let mut rows = QuantisedRows::default();
+        rows.quantise(&Pool::serial(), values, tokens, values.len() / tokens);
+        rows
+    }
+
     #[test]
     fn codes_are_the_nearest_and_sums_add_up() {
-        for (tokens, columns) in [(1, 32), (3, 64), (5, 576)] {
+        for (tokens, columns) in [(1, 32), (3, 64), (13, 576)] {
             let values = random(tokens * columns, 7);
-            let mut rows = QuantisedRows::default();
-            rows.quantise(&values, tokens, columns);
-            for (index, value) in values.iter().enumerate() {
-                let scale = rows.scales[index / 32];
-                let error = (value - scale * f32::from(rows.codes[index])).abs();
-                assert!(error <= scale * 0.501, "value {value}, scale {scale}, error {error}");
+            let rows = quantised(&values, tokens);
+            let largest = 1.0 / 127.0;
+            for (value, coded) in values.iter().zip(rows.values()) {
+                assert!((value - coded).abs() <= 0.501 * largest, "{value}, coded {coded}");
             }
-            for (index, sum) in rows.half_sums.iter().enumerate() {
-                let expected: i32 =
-                    rows.codes[index * 16..][..16].iter().map(|&code| i32::from(code)).sum();
-                assert_eq!(*sum, expected);
+            for tile in rows.tiles() {
+                for (groups, length) in [(tile.by_block, 32), (tile.by_half, 16)] {
+                    for (index, sum) in groups.sums.iter().enumerate() {
+                        let (group, token) = (index / tile.tokens, index % tile.tokens);
+                        let row = &rows.values()[(tile.first + token) * columns..][..columns];
+                        let expected: f32 = row[group * length..][..length].iter().sum();
+                        assert!((sum - expected).abs() < 1e-4, "{sum} is not {expected}");
+                    }
+                }
             }
         }
     }
@@ -108,16 +255,15 @@ mod tests {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             let mut values = [1.0; 64];
             values[37] = bad;
-            let mut rows = QuantisedRows::default();
-            rows.quantise(&values, 1, 64);
-            assert!(rows.scales[0].is_finite() && rows.scales[1].is_nan());
+            let rows = quantised(&values, 1);
+            let scales = rows.by_block.scales;
+            assert!(scales[0].is_finite() && scales[1].is_nan());
         }
     }
 
     #[test]
     fn zeros_stay_zero() {
-        let mut rows = QuantisedRows::default();
-        rows.quantise(&[0.0; 32], 1, 32);
-        assert_eq!((rows.scales[0], rows.codes[0]), (0.0, 0));
+        let rows = quantised(&[0.0; 32], 1);
+        assert_eq!((rows.by_block.scales[0], rows.codes[0]), (0.0, 0));
     }
 }
