@@ -46,13 +46,22 @@ setup_npm() {
   stamp "$folder/node_modules/.frontdesk-stamp" "$key"
 }
 
-# Prints "target" where the active toolchain has wasm32's standard library, "source" where Debian's
-# compiler can build it, and fails where neither is so.
+# Prints "target" where the active toolchain has wasm32's standard library, else how it can be built.
 wasm_std() {
   if [ "${FRONTDESK_WASM_STD:-}" != source ] && [ -d "$(rustc --print sysroot)/lib/rustlib/wasm32-unknown-unknown" ]; then
     printf 'target\n'
-  elif [ "${FRONTDESK_WASM_STD:-}" != target ] && [ -x /usr/bin/rustc ] && [ -d /usr/lib/rustlib/src/rust/library ]; then
-    printf 'source\n'
+  else
+    [ "${FRONTDESK_WASM_STD:-}" != target ] && wasm_std_source
+  fi
+}
+
+# Prints whose sources of the standard library can be built: the active toolchain's ("rustup") or
+# Debian's compiler's ("debian").
+wasm_std_source() {
+  if [ -d "$(rustc --print sysroot)/lib/rustlib/src/rust/library" ]; then
+    printf 'rustup\n'
+  elif [ -x /usr/bin/rustc ] && [ -d /usr/lib/rustlib/src/rust/library ]; then
+    printf 'debian\n'
   else
     return 1
   fi
@@ -60,23 +69,28 @@ wasm_std() {
 
 setup_wasm_std() {
   setup_rust
-  if ! wasm_std >/dev/null; then
-    say "The standard library of wasm32-unknown-unknown"
-    add_wasm_target || apt_install rustc-web rust-web-src || true
-    wasm_std >/dev/null || fail "wasm32-unknown-unknown is missing; install it with: rustup target add wasm32-unknown-unknown (or on Debian: apt-get install rustc-web rust-web-src)"
+  if ! wasm_std_source >/dev/null; then
+    say "The sources of Rust's standard library, for WebAssembly with threads"
+    from_rustup component rust-src || apt_install rustc-web rust-web-src || true
+    wasm_std_source >/dev/null || fail "the standard library's sources are missing; install them with: rustup component add rust-src (or on Debian: apt-get install rustc-web rust-web-src)"
   fi
-  [ "$(wasm_std)" = target ] || wasm_linker >/dev/null ||
-    fail "a WebAssembly linker is missing; install it with: apt-get install lld"
+  wasm_std >/dev/null || {
+    say "The standard library of wasm32-unknown-unknown"
+    from_rustup target wasm32-unknown-unknown || true
+    wasm_std >/dev/null || fail "wasm32-unknown-unknown is missing; install it with: rustup target add wasm32-unknown-unknown"
+  }
+  wasm_linker >/dev/null || fail "a WebAssembly linker is missing; install it with: apt-get install lld"
 }
 
-add_wasm_target() {
+# from_rustup target|component NAME: adds it to the active toolchain, where rustup can.
+from_rustup() {
+  local kind=$1 name=$2
   has rustup || return 1
-  [ "${FRONTDESK_WASM_STD:-}" != source ] || return 1
   # Where only package registries are reachable this hangs; having failed once, it is left for a day.
-  local failed=$FRONTDESK_CACHE/stamps/rustup-target-failed
+  local failed=$FRONTDESK_CACHE/stamps/rustup-$name-failed
   [ -z "$(find "$failed" -mmin -1440 2>/dev/null)" ] || return 1
-  note "rustup target add wasm32-unknown-unknown (at most 60 s)"
-  if limited 60 rustup target add wasm32-unknown-unknown >&2; then
+  note "rustup $kind add $name (at most 60 s)"
+  if limited 60 rustup "$kind" add "$name" >&2; then
     rm -f "$failed"
   else
     : >"$failed"

@@ -1,7 +1,14 @@
 #!/usr/bin/env bash
 # Builds for WebAssembly: one way to call cargo for every variant, then bindings and optimisation.
 
-WASM_VARIANTS="simd relaxed"
+WASM_VARIANTS="simd relaxed simd-threads relaxed-threads"
+
+# Exported so that each thread's instance can set up its own thread-local storage.
+THREAD_FLAGS="-C link-arg=--shared-memory -C link-arg=--import-memory -C link-arg=--max-memory=4294967296"
+for symbol in __wasm_init_tls __tls_size __tls_align __tls_base; do
+  THREAD_FLAGS+=" -C link-arg=--export=$symbol"
+done
+unset symbol
 
 # Prints the flag by which this Node knows relaxed SIMD: 20 wants one, later ones refuse it.
 node_relaxed_flag() {
@@ -10,12 +17,25 @@ node_relaxed_flag() {
   fi
 }
 
-# Prints the target features of a variant as rustc wants them.
-wasm_features() {
+# Prints what rustc is told to build a variant: target features, and how threads share memory.
+wasm_flags() {
+  local features
   case "$1" in
-    simd) printf '+simd128,+bulk-memory\n' ;;
-    relaxed) printf '+simd128,+bulk-memory,+relaxed-simd\n' ;;
+    simd | simd-threads) features=+simd128,+bulk-memory ;;
+    relaxed | relaxed-threads) features=+simd128,+bulk-memory,+relaxed-simd ;;
     *) fail "there is no WebAssembly variant \"$1\"" ;;
+  esac
+  case "$1" in
+    *-threads) printf -- '-C target-feature=%s,+atomics %s\n' "$features" "$THREAD_FLAGS" ;;
+    *) printf -- '-C target-feature=%s\n' "$features" ;;
+  esac
+}
+
+# Prints where the variant's standard library comes from; threads want one built with atomics.
+wasm_std_of() {
+  case "$1" in
+    *-threads) wasm_std_source ;;
+    *) wasm_std ;;
   esac
 }
 
@@ -38,24 +58,25 @@ cargo_wasm() {
   shift 2
   local settings=(
     "CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/wasm-$variant"
-    "RUSTFLAGS=-C target-feature=$(wasm_features "$variant")"
+    "RUSTFLAGS=$(wasm_flags "$variant")"
     "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$(wasm_bindgen_folder)/wasm-bindgen-test-runner"
   )
-  local options=(--target wasm32-unknown-unknown)
-  if [ "$(wasm_std)" = source ]; then
-    # A rustup proxy may be first on the PATH, hence the full name; build-std is unstable, hence
-    # the bootstrap setting.
+  local options=(--target wasm32-unknown-unknown) std
+  std=$(wasm_std_of "$variant")
+  if [ "$std" != target ]; then
+    # build-std is unstable, hence the bootstrap setting.
     settings+=(
-      RUSTC=/usr/bin/rustc
       RUSTC_BOOTSTRAP=1
       "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=$(wasm_linker)"
     )
     options+=(-Z "build-std=std,panic_abort")
   fi
+  # A rustup proxy may be first on the PATH, hence the full name.
+  [ "$std" != debian ] || settings+=(RUSTC=/usr/bin/rustc)
   env "${settings[@]}" cargo "$verb" "${options[@]}" "$@"
 }
 
-# build_wasm: both modules, bound, optimised and checked, into www/sdk/wasm/VARIANT.
+# build_wasm: all modules, bound, optimised and checked, into www/sdk/wasm/VARIANT.
 build_wasm() {
   setup_wasm_std
   setup_wasm_bindgen
@@ -82,7 +103,7 @@ build_wasm_variant() {
   rm -rf "$bound"
   "$(wasm_bindgen_folder)/wasm-bindgen" --target web --out-name frontdesk --out-dir "$bound" \
     --remove-name-section --remove-producers-section "$built"
-  node "$tools/wasm-opt" -O3 --strip-debug \
+  node "$tools/wasm-opt" -O3 --strip-debug --low-memory-unused $([[ $variant != *-threads ]] || printf -- --enable-threads) \
     --enable-simd --enable-relaxed-simd --enable-bulk-memory --enable-bulk-memory-opt \
     --enable-sign-ext --enable-nontrapping-float-to-int --enable-mutable-globals \
     --enable-multivalue --enable-reference-types --enable-call-indirect-overlong \

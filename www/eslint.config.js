@@ -3,7 +3,9 @@ import eslint from '@eslint/js';
 import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
-const workerSide = ['engine_module', 'job_queue', 'store', 'download'];
+const workerSide = ['engine_module', 'glue', 'threads', 'job_queue', 'store', 'download'];
+
+const variants = ['simd', 'relaxed', 'simd-threads', 'relaxed-threads'];
 
 /** Who may import what of the SDK; whoever is not listed is one of the public files at the end. */
 const layers = {
@@ -23,9 +25,10 @@ const layers = {
   'providers/provider': ['protocol', 'errors'],
 };
 for (const name of workerSide) {
-  layers[name] = [...workerSide, 'protocol', 'errors', 'wire_errors', 'abort', 'model_folder', 'variant', 'wasm/simd/frontdesk', 'wasm/relaxed/frontdesk'];
+  layers[name] = [...workerSide, 'protocol', 'errors', 'wire_errors', 'abort', 'model_folder', 'variant', ...variants.map((variant) => `wasm/${variant}/frontdesk`)];
 }
 layers.worker = layers.store;
+layers.thread_worker = ['glue', 'threads'];
 
 function mayImportOnly(names, message) {
   const files = names.map((name) => (name.includes(':') || name.includes('wasm-') ? name : `\\.{1,2}/(?:\\.\\./)?${name}\\.js`));

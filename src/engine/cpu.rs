@@ -10,6 +10,9 @@ use frontdesk_kernels::pool::Pool;
 use frontdesk_kernels::rms_norm::{rms_norm, rms_norm_in_place};
 use frontdesk_kernels::rope::RopeTable;
 
+/// Numbers of an element-wise operation that are worth sharing among threads.
+const LEAST_NUMBERS: usize = 1 << 12;
+
 /// Computes on the calling thread and those of its pool.
 #[derive(Default)]
 pub struct Cpu {
@@ -47,6 +50,13 @@ impl Cpu {
     /// The same backend, working on the threads of `pool`.
     pub fn with_pool(self, pool: Pool) -> Self {
         Self { pool, ..self }
+    }
+
+    /// Calls `work` with runs of rows of `x`, `[rows, width]`, and the index of the first of each.
+    fn by_rows(&self, x: &mut [f32], width: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
+        let rows = x.len() / width;
+        let run = rows.div_ceil(self.pool.parts(rows, LEAST_NUMBERS / width)).max(1);
+        self.pool.each_chunk(x, run * width, |index, rows| work(index * run, rows));
     }
 
     fn count(&mut self, bytes: usize) {
@@ -128,12 +138,15 @@ impl Backend for Cpu {
     }
 
     fn embed(&mut self, at: &CpuCursor, table: &Matrix, scale: f32, out: &mut CpuTensor) {
-        for (id, row) in at.ids.iter().zip(out.values.chunks_exact_mut(out.width)) {
-            table.decode_row(*id as usize, row);
-            if scale != 1.0 {
-                row.iter_mut().for_each(|value| *value *= scale);
+        let width = out.width;
+        self.by_rows(out.rows_mut(at), width, |first, rows| {
+            for (id, row) in at.ids[first..].iter().zip(rows.chunks_exact_mut(width)) {
+                table.decode_row(*id as usize, row);
+                if scale != 1.0 {
+                    row.iter_mut().for_each(|value| *value *= scale);
+                }
             }
-        }
+        });
     }
 
     fn rms_norm(
@@ -144,7 +157,10 @@ impl Backend for Cpu {
         epsilon: f32,
         out: &mut CpuTensor,
     ) {
-        rms_norm(x.rows(at), weight, epsilon, out.rows_mut(at));
+        let (x, width) = (x.rows(at), out.width);
+        self.by_rows(out.rows_mut(at), width, |first, out| {
+            rms_norm(&x[first * width..][..out.len()], weight, epsilon, out);
+        });
     }
 
     fn rms_norm_in_place(
@@ -154,7 +170,8 @@ impl Backend for Cpu {
         weight: &Vec<f32>,
         epsilon: f32,
     ) {
-        rms_norm_in_place(x.rows_mut(at), weight, epsilon);
+        let width = x.width;
+        self.by_rows(x.rows_mut(at), width, |_, x| rms_norm_in_place(x, weight, epsilon));
     }
 
     fn matmul(&mut self, at: &CpuCursor, x: &CpuTensor, outputs: &mut [(&Matrix, &mut CpuTensor)]) {
@@ -164,7 +181,8 @@ impl Backend for Cpu {
     }
 
     fn rope(&mut self, at: &CpuCursor, table: &RopeTable, heads: usize, x: &mut CpuTensor) {
-        table.apply(x.rows_mut(at), heads, at.position);
+        let width = x.width;
+        self.by_rows(x.rows_mut(at), width, |first, x| table.apply(x, heads, at.position + first));
     }
 
     fn write_cache(
@@ -196,13 +214,17 @@ impl Backend for Cpu {
         values: &mut CpuTensor,
         up: &CpuTensor,
     ) {
-        gate(activation, values.rows_mut(at), up.rows(at));
+        let (up, width) = (up.rows(at), values.width);
+        self.by_rows(values.rows_mut(at), width, |first, values| {
+            gate(activation, values, &up[first * width..][..values.len()]);
+        });
     }
 
     fn add(&mut self, at: &CpuCursor, x: &mut CpuTensor, y: &CpuTensor) {
-        for (x, y) in x.rows_mut(at).iter_mut().zip(y.rows(at)) {
-            *x += y;
-        }
+        let (y, width) = (y.rows(at), x.width);
+        self.by_rows(x.rows_mut(at), width, |first, x| {
+            x.iter_mut().zip(&y[first * width..]).for_each(|(x, y)| *x += y);
+        });
     }
 
     fn matvec(&mut self, x: &CpuTensor, token: usize, matrix: &Matrix, out: &mut CpuTensor) {

@@ -151,7 +151,7 @@ impl Pool {
     }
 
     /// Parts into which to cut `items` of a job, each at least `least` items, for even work.
-    pub(crate) fn parts(&self, items: usize, least: usize) -> usize {
+    pub fn parts(&self, items: usize, least: usize) -> usize {
         // A few parts a thread: late ones catch up, and taking a part stays cheap.
         if self.threads == 1 { 1 } else { (items / least.max(1)).clamp(1, 4 * self.threads) }
     }

@@ -7,10 +7,12 @@ mod job;
 mod messages;
 mod model;
 mod sha256;
+mod threads;
 
 pub use job::Job;
 pub use model::Model;
 pub use sha256::Sha256;
+pub use threads::{fail_threads, serve_threads, start_threads};
 
 use wasm_bindgen::prelude::wasm_bindgen;
 

@@ -4,6 +4,7 @@ use crate::byte_source::{ByteSource, SourceReader};
 use crate::error::{invalid_input, to_js};
 use crate::job::{Job, Task};
 use crate::messages::{ChatMessage, ClassifyMessage, ModelDescription};
+use crate::threads::pool;
 use frontdesk_engine::cpu::Cpu;
 use frontdesk_engine::generate::Generation;
 use frontdesk_engine::language_model::LanguageModel;
@@ -48,7 +49,7 @@ impl Model {
             );
         };
         let reader = SourceReader::new(source);
-        let backend = Cpu::default();
+        let backend = Cpu::default().with_pool(pool());
         let model = LanguageModel::load(reader, backend, context_tokens as usize, &mut progress)
             .map_err(|error| to_js(&error))?;
         let loaded = Loaded { model, classifier: Classifier::default() };

@@ -1,4 +1,4 @@
-// Bundles the SDK into dist/: index.js, worker.js, the type declarations and the WebAssembly modules.
+// Bundles the SDK into dist/: index.js, worker.js, thread_worker.js, the type declarations and the WebAssembly modules.
 import { execFileSync } from 'node:child_process';
 import { cp, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -10,7 +10,7 @@ const here = fileURLToPath(new URL('./', import.meta.url));
 const dist = join(here, 'dist');
 const wasm = join(here, 'wasm');
 const manifestFile = join(here, '../../models/manifest.json');
-const variants = ['simd', 'relaxed'];
+const variants = ['simd', 'relaxed', 'simd-threads', 'relaxed-threads'];
 const glueFiles = ['frontdesk.js', 'frontdesk_bg.wasm'];
 
 /** Only what the page needs of the manifest goes into the bundle. */
@@ -29,14 +29,14 @@ const modelManifest = {
 const glueStaysOutside = {
   name: 'glue-stays-outside',
   setup(builder) {
-    builder.onResolve({ filter: /\/wasm\/\w+\/frontdesk\.js$/ }, ({ path }) => ({ path: path.replace(/^\.\.\//, './'), external: true }));
+    builder.onResolve({ filter: /\/wasm\/[\w-]+\/frontdesk\.js$/ }, ({ path }) => ({ path: path.replace(/^\.\.\//, './'), external: true }));
   },
 };
 
 await rm(dist, { recursive: true, force: true });
 const bundle = await build({
   absWorkingDir: here,
-  entryPoints: ['src/index.ts', 'src/worker.ts'],
+  entryPoints: ['src/index.ts', 'src/worker.ts', 'src/thread_worker.ts'],
   outdir: dist,
   bundle: true,
   format: 'esm',

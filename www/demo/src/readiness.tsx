@@ -43,7 +43,7 @@ function ReadyFacts({ info }: { readonly info: ModelInfo }): JSX.Element {
       <dl class="facts">
         <Fact name="Model">{info.id}</Fact>
         <Fact name="Size">{`${count(Math.round(info.parameters / 1e6))} million parameters`}</Fact>
-        <Fact name="Runs on">{`CPU, ${threadWords(info.threads)}, ${info.variant === 'relaxed' ? 'relaxed SIMD' : 'SIMD'}`}</Fact>
+        <Fact name="Runs on">{`CPU, ${threadWords(info.threads)}, ${info.variant.startsWith('relaxed') ? 'relaxed SIMD' : 'SIMD'}`}</Fact>
         <Fact name="Memory">{roundBytes(info.memoryBytes)}</Fact>
         <Fact name="Reads up to">{`${count(info.contextTokens)} tokens`}</Fact>
         <Fact name="Kept">{info.cached ? 'on this device; next time it starts without a download' : 'no'}</Fact>

@@ -24,14 +24,14 @@ export interface Availability {
 /** Rejects with `InvalidInputError` for a model that does not exist. */
 export async function availability(options: AvailabilityOptions = {}): Promise<Availability> {
   const model = resolveModel(options.model, options.modelBaseUrl);
-  const variant = await detectVariant();
+  const engine = await detectVariant();
   const obstacles = [
     ...(typeof Worker === 'undefined' ? ['this browser has no workers'] : []),
-    ...(variant === undefined ? ['this browser has no WebAssembly SIMD'] : []),
+    ...(engine === undefined ? ['this browser has no WebAssembly SIMD'] : []),
   ];
   const { cached, reasons } = obstacles.length > 0 ? { cached: false, reasons: obstacles } : await lookAtStorage(model);
   const status = obstacles.length > 0 ? 'unavailable' : cached ? 'available' : 'downloadable';
-  return { status, ...(variant && { variant }), crossOriginIsolated: globalThis.crossOriginIsolated, threads: 1, reasons };
+  return { status, ...(engine && { variant: engine.variant }), crossOriginIsolated: globalThis.crossOriginIsolated, threads: engine?.threads ?? 1, reasons };
 }
 
 async function lookAtStorage(model: ModelFile): Promise<{ cached: boolean; reasons: string[] }> {

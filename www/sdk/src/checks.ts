@@ -1,8 +1,9 @@
 /** Checks of what callers pass in: anything senseless is `invalid_input`, before anything runs. */
 import { InvalidInputError } from './errors.js';
-import type { ChatMessage, ChatRequest, Label, Mode } from './protocol.js';
+import type { ChatMessage, ChatRequest, Label, Mode, ModuleVariant } from './protocol.js';
 
 const MODES: readonly Mode[] = ['only_on_device', 'prefer_on_device', 'cascade', 'prefer_in_cloud', 'only_in_cloud'];
+const MODULE_VARIANTS: readonly ModuleVariant[] = ['simd', 'relaxed', 'simd-threads', 'relaxed-threads'];
 const MAX_LABELS = 256;
 const MAX_LABEL_LENGTH = 200;
 const MAX_DESCRIPTION_LENGTH = 1000;
@@ -58,6 +59,15 @@ export function checkMode(mode: Mode): Mode {
 
 export function checkThreshold(threshold: number): number {
   return numberWithin(threshold, { name: 'threshold', min: 0, max: 1 });
+}
+
+export function checkThreads(threads: number): number {
+  return numberWithin(threads, { name: 'threads', min: 1, max: 64, integer: true });
+}
+
+export function checkModuleVariant(variant: ModuleVariant): ModuleVariant {
+  if (!MODULE_VARIANTS.includes(variant)) throw new InvalidInputError(`moduleVariant must be one of ${MODULE_VARIANTS.join(', ')}`);
+  return variant;
 }
 
 export function checkText(text: string): string {

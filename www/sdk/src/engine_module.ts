@@ -1,7 +1,9 @@
 /** Chooses and starts the WebAssembly module; its interface as the worker uses it. */
 import { ModuleLoadError, UnsupportedBrowserError } from './errors.js';
-import type { ChatDelta, ChatRequest, ClassifyRequest, LocalClassification, LocalCompletion, ModuleVariant, PrefillProgress } from './protocol.js';
-import { detectVariant } from './variant.js';
+import { importGlue, moduleAddress } from './glue.js';
+import type { ChatDelta, ChatRequest, ClassifyRequest, EngineWishes, LocalClassification, LocalCompletion, ModuleVariant, PrefillProgress } from './protocol.js';
+import { startThreads } from './threads.js';
+import { detectVariant, hasThreads } from './variant.js';
 
 /** Incremental SHA-256. */
 export interface Sha256 {
@@ -35,7 +37,14 @@ export interface Model {
 
 /** The generated glue. */
 export interface EngineModule {
-  default(options: { module_or_path: URL }): Promise<unknown>;
+  default(options: { module_or_path: WebAssembly.Module }): Promise<{ readonly memory: WebAssembly.Memory }>;
+  initSync(options: { module: WebAssembly.Module; memory: WebAssembly.Memory }): unknown;
+  /** Prepares for so many threads, the caller included. */
+  startThreads(threads: number): void;
+  /** Makes the calling worker one of the threads; does not return. */
+  serveThreads(): void;
+  /** Says that a thread trapped. */
+  failThreads(): void;
   /** Whether this browser computes the module's dot products right. */
   isExact(): boolean;
   readonly Sha256: new () => Sha256;
@@ -44,45 +53,50 @@ export interface EngineModule {
   };
 }
 
+/** A started module: which one, and how many threads it has. */
+export interface StartedEngine {
+  readonly module: EngineModule;
+  readonly variant: ModuleVariant;
+  readonly threads: number;
+}
+
 /**
  * Starts the best module this browser runs. `wasmUrl` is a folder of variants or one `.wasm` file.
  *
  * A browser may know relaxed SIMD and still compile it wrongly: the module then says so itself, and
  * the plain one is taken instead.
  */
-export async function startEngineModule(wasmUrl?: string): Promise<{ module: EngineModule; variant: ModuleVariant }> {
-  const variant = await detectVariant();
-  if (!variant) throw new UnsupportedBrowserError('this browser has no WebAssembly SIMD');
-  const module = await startVariant(variant, wasmUrl);
-  if (module.isExact()) return { module, variant };
-  if (variant === 'simd') throw new UnsupportedBrowserError('this browser computes WebAssembly SIMD wrongly');
-  return { module: await startVariant('simd', wasmUrl), variant: 'simd' };
+export async function startEngineModule(wishes: EngineWishes, wasmUrl?: string): Promise<StartedEngine> {
+  const found = await detectVariant(wishes);
+  if (!found) throw new UnsupportedBrowserError('this browser has no WebAssembly SIMD');
+  const { variant, threads } = found;
+  const started = await startVariant(found, wasmUrl);
+  if (started) return started;
+  const plain = await startVariant({ variant: hasThreads(variant) ? 'simd-threads' : 'simd', threads }, wasmUrl);
+  if (plain) return plain;
+  throw new UnsupportedBrowserError('this browser computes WebAssembly SIMD wrongly');
 }
 
-async function startVariant(variant: ModuleVariant, wasmUrl?: string): Promise<EngineModule> {
+/** `undefined` where the browser computes this variant wrongly. */
+async function startVariant({ variant, threads }: Omit<StartedEngine, 'module'>, wasmUrl?: string): Promise<StartedEngine | undefined> {
   try {
-    const module = await importGlue(variant);
-    await module.default({ module_or_path: wasmUrl === undefined ? bundledWasm(variant) : givenWasm(wasmUrl, variant) });
-    return module;
+    const [module, compiled] = await Promise.all([importGlue(variant), compile(moduleAddress(variant, wasmUrl))]);
+    const { memory } = await module.default({ module_or_path: compiled });
+    if (!module.isExact()) return undefined;
+    if (!hasThreads(variant)) return { module, variant, threads: 1 };
+    module.startThreads(threads);
+    const helpers = await startThreads(threads - 1, { variant, compiled, memory });
+    return { module, variant, threads: 1 + helpers };
   } catch (error) {
     throw new ModuleLoadError(`the engine's files could not be loaded: ${String(error)}`, { cause: error });
   }
 }
 
-// Both addresses of each variant are spelled out, so that bundlers see the files.
-async function importGlue(variant: ModuleVariant): Promise<EngineModule> {
-  return variant === 'relaxed' ? await import('../wasm/relaxed/frontdesk.js') : await import('../wasm/simd/frontdesk.js');
-}
-
-function bundledWasm(variant: ModuleVariant): URL {
-  return variant === 'relaxed'
-    ? new URL('./wasm/relaxed/frontdesk_bg.wasm', import.meta.url)
-    : new URL('./wasm/simd/frontdesk_bg.wasm', import.meta.url);
-}
-
-function givenWasm(wasmUrl: string, variant: ModuleVariant): URL {
-  const url = new URL(wasmUrl);
-  if (url.pathname.endsWith('.wasm')) return url;
-  url.pathname = `${url.pathname.replace(/\/$/, '')}/${variant}/frontdesk_bg.wasm`;
-  return url;
+async function compile(address: URL): Promise<WebAssembly.Module> {
+  const response = await fetch(address);
+  if (!response.ok) throw new Error(`${address.href} answered ${response.status}`);
+  // Compiling while it arrives works only with the right type, which some servers do not know.
+  return response.headers.get('content-type')?.startsWith('application/wasm') === true
+    ? WebAssembly.compileStreaming(response)
+    : WebAssembly.compile(await response.arrayBuffer());
 }

@@ -8,14 +8,16 @@ import {
   checkContextTokens,
   checkLabels,
   checkMode,
+  checkModuleVariant,
   checkSubject,
   checkText,
+  checkThreads,
   checkThreshold,
 } from './checks.js';
 import { EngineClient } from './client.js';
 import { DestroyedError, InvalidInputError, type Receipt } from './errors.js';
 import { absolute, type ModelChoice, resolveModel } from './models.js';
-import type { ChatDelta, ChatRequest, Label, LoadProgress, Mode, ModelInfo, Policy, PrefillProgress } from './protocol.js';
+import type { ChatDelta, ChatRequest, Label, LoadProgress, Mode, ModelInfo, ModuleVariant, Policy, PrefillProgress } from './protocol.js';
 import type { CloudProvider } from './providers/provider.js';
 import type { ChatCompletion, ChatCompletionChunk, Classification } from './results.js';
 import { Run } from './run.js';
@@ -33,6 +35,13 @@ export interface CreateOptions {
   readonly cloud?: CloudProvider;
   /** Tokens that prompt and answer may have together; default 2048. */
   readonly contextTokens?: number;
+  /**
+   * Threads of the engine, 1 to 64; default by the number of cores. More than one needs a
+   * cross-origin isolated page; elsewhere there is one.
+   */
+  readonly threads?: number;
+  /** Which WebAssembly module runs, where feature detection shall not choose. */
+  readonly moduleVariant?: ModuleVariant;
   /** Where the WebAssembly files are, if not beside this package's worker: a folder with a subfolder for each variant, or one `.wasm` file. */
   readonly wasmUrl?: string;
   /** Where the worker's file is, if not beside this module; must be of the page's origin. */
@@ -241,13 +250,17 @@ interface Sides {
   readonly onSend: ((receipt: Receipt) => void) | undefined;
 }
 
-function makeClient({ model, modelBaseUrl, contextTokens, wasmUrl, workerUrl }: CreateOptions): EngineClient {
+function makeClient({ model, modelBaseUrl, contextTokens, threads, moduleVariant, wasmUrl, workerUrl }: CreateOptions): EngineClient {
   return new EngineClient({
     ...(workerUrl !== undefined && { workerUrl: absolute(workerUrl) }),
     load: {
       model: resolveModel(model, modelBaseUrl),
       contextTokens: checkContextTokens(contextTokens ?? DEFAULT_CONTEXT_TOKENS),
       ...(wasmUrl !== undefined && { wasmUrl: absolute(wasmUrl) }),
+      engine: {
+        ...(threads !== undefined && { threads: checkThreads(threads) }),
+        ...(moduleVariant !== undefined && { moduleVariant: checkModuleVariant(moduleVariant) }),
+      },
     },
   });
 }

@@ -8,8 +8,15 @@ export type Mode =
   | 'prefer_in_cloud'
   | 'only_in_cloud';
 
-/** Which WebAssembly module runs: chosen by feature detection. */
-export type ModuleVariant = 'simd' | 'relaxed';
+/** Which WebAssembly module runs: chosen by feature detection; threads need a cross-origin isolated page. */
+export type ModuleVariant = 'simd' | 'relaxed' | 'simd-threads' | 'relaxed-threads';
+
+/** What the caller wants of the engine, where the browser's own choice will not do. */
+export interface EngineWishes {
+  /** Threads, the worker included; default by the number of cores. */
+  readonly threads?: number;
+  readonly moduleVariant?: ModuleVariant;
+}
 
 /** A model file: where it is, how long it is and what its SHA-256 is (hex, lower case). */
 export interface ModelFile {
@@ -40,6 +47,7 @@ export interface LoadRequest {
   readonly contextTokens: number;
   /** Absolute URL of the folder that holds the wasm modules, or of one `.wasm` file. */
   readonly wasmUrl?: string;
+  readonly engine: EngineWishes;
 }
 
 /** What is loaded and how it runs. */

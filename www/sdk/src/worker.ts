@@ -1,9 +1,9 @@
 /** The worker: owns the engine, answers the protocol's verbs one at a time, and listens for aborts. */
 import type { DownloadOptions } from './download.js';
-import { type EngineModule, type Model, startEngineModule } from './engine_module.js';
+import { type EngineModule, type Model, type StartedEngine, startEngineModule } from './engine_module.js';
 import { EngineCrashedError, InternalError } from './errors.js';
 import { type OnCrash, runJob, SerialQueue } from './job_queue.js';
-import type { FromWorker, LoadRequest, ModelInfo, ModuleVariant, Protocol, ToWorker, Verb } from './protocol.js';
+import type { FromWorker, LoadRequest, ModelInfo, Protocol, ToWorker, Verb } from './protocol.js';
 import { forgetModel, isIntact, openModel, type OpenedModel } from './store.js';
 import { toWireError } from './wire_errors.js';
 
@@ -18,9 +18,7 @@ type Handlers = {
 
 type RequestMessage<V extends Verb = Verb> = { [K in V]: { readonly id: number; readonly verb: K; readonly request: Protocol[K]['request'] } }[V];
 
-interface Engine {
-  readonly module: EngineModule;
-  readonly variant: ModuleVariant;
+interface Engine extends StartedEngine {
   model?: Model;
 }
 
@@ -46,7 +44,7 @@ const onCrash: OnCrash = (listener) => {
 const handlers: Handlers = {
   load: async (request, { signal, emit }) => {
     const fetchStart = performance.now();
-    engine ??= await startEngineModule(request.wasmUrl);
+    engine ??= await startEngineModule(request.engine, request.wasmUrl);
     const { module } = engine;
     engine.model?.free();
     delete engine.model;
@@ -64,7 +62,7 @@ const handlers: Handlers = {
       engine.model = readModel(module, source, { request, emit });
     }
     const timing = { fetchMs: loadStart - fetchStart, loadMs: performance.now() - loadStart };
-    return describe(engine.model, { request, source, variant: engine.variant, timing });
+    return describe(engine.model, { request, source, engine, timing });
   },
   classify: (request, { signal, emit }) =>
     runJob(loadedModel().classify(request), {
@@ -164,9 +162,10 @@ async function dropIfDamaged(source: OpenedModel, request: LoadRequest, options:
 
 function describe(
   model: Model,
-  { request, source, variant, timing }: { request: LoadRequest; source: OpenedModel; variant: ModuleVariant; timing: ModelInfo['timing'] },
+  { request, source, engine, timing }: { request: LoadRequest; source: OpenedModel; engine: StartedEngine; timing: ModelInfo['timing'] },
 ): ModelInfo {
   const { id, sha256 } = request.model;
   const { cached, warning } = source;
-  return { id, sha256, ...model.describe(), backend: 'wasm', variant, threads: 1, cached, ...(warning !== undefined && { warning }), timing };
+  const { variant, threads } = engine;
+  return { id, sha256, ...model.describe(), backend: 'wasm', variant, threads, cached, ...(warning !== undefined && { warning }), timing };
 }
