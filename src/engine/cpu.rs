@@ -3,7 +3,7 @@
 use crate::backend::{Backend, MatrixSource, RopeSpec};
 use crate::{Error, ErrorKind, Result};
 use frontdesk_kernels::activation::{Activation, gate};
-use frontdesk_kernels::attention::{AttentionSpec, KvCache, attention};
+use frontdesk_kernels::attention::{AttentionSpec, KvCache, Segment, attention};
 use frontdesk_kernels::matmul::Workspace;
 use frontdesk_kernels::matrix::{Matrix, PackError, Precision};
 use frontdesk_kernels::rms_norm::{rms_norm, rms_norm_in_place};
@@ -16,6 +16,8 @@ pub struct Cpu {
     workspace: Workspace,
     /// Scratch of attention.
     scores: Vec<f32>,
+    /// Rows picked from a tensor.
+    picked: Vec<f32>,
     bytes: usize,
 }
 
@@ -25,10 +27,11 @@ pub struct CpuTensor {
     width: usize,
 }
 
-/// Ids of the tokens in flight and the position of the first.
+/// Ids of the tokens in flight, the cache slot of the first, and what belongs together.
 pub struct CpuCursor {
     ids: Vec<u32>,
-    position: usize,
+    slot: usize,
+    segments: Vec<Segment>,
 }
 
 impl Cpu {
@@ -113,13 +116,15 @@ impl Backend for Cpu {
     }
 
     fn cursor(&mut self, tokens: usize) -> Result<CpuCursor> {
-        Ok(CpuCursor { ids: Vec::with_capacity(tokens), position: 0 })
+        Ok(CpuCursor { ids: Vec::with_capacity(tokens), slot: 0, segments: Vec::new() })
     }
 
-    fn seek(&mut self, cursor: &mut CpuCursor, ids: &[u32], position: usize) {
+    fn seek(&mut self, cursor: &mut CpuCursor, ids: &[u32], slot: usize, segments: &[Segment]) {
         cursor.ids.clear();
         cursor.ids.extend_from_slice(ids);
-        cursor.position = position;
+        cursor.slot = slot;
+        cursor.segments.clear();
+        cursor.segments.extend_from_slice(segments);
     }
 
     fn embed(&mut self, at: &CpuCursor, table: &Matrix, scale: f32, out: &mut CpuTensor) {
@@ -164,7 +169,13 @@ impl Backend for Cpu {
     }
 
     fn rope(&mut self, at: &CpuCursor, table: &RopeTable, heads: usize, x: &mut CpuTensor) {
-        table.apply(x.rows_mut(at), heads, at.position);
+        let mut rest = x.rows_mut(at);
+        let width = rest.len() / at.ids.len().max(1);
+        for segment in &at.segments {
+            let (part, after) = rest.split_at_mut(segment.tokens * width);
+            table.apply(part, heads, segment.context.len());
+            rest = after;
+        }
     }
 
     fn write_cache(
@@ -174,7 +185,7 @@ impl Backend for Cpu {
         values: &CpuTensor,
         cache: &mut KvCache,
     ) {
-        cache.write(keys.rows(at), values.rows(at), at.position);
+        cache.write(keys.rows(at), values.rows(at), at.slot);
     }
 
     fn attention(
@@ -185,8 +196,8 @@ impl Backend for Cpu {
         cache: &KvCache,
         out: &mut CpuTensor,
     ) {
-        let queries = queries.rows(at);
-        attention(spec, cache, queries, at.position, &mut self.scores, out.rows_mut(at));
+        let (queries, out) = (queries.rows(at), out.rows_mut(at));
+        attention(spec, cache, queries, at.slot, &at.segments, &mut self.scores, out);
     }
 
     fn gate(
@@ -205,12 +216,15 @@ impl Backend for Cpu {
         }
     }
 
-    fn matvec(&mut self, x: &CpuTensor, token: usize, matrix: &Matrix, out: &mut CpuTensor) {
-        let row = &x.values[token * x.width..][..x.width];
-        if matrix.is_quantised() {
-            self.workspace.quantise(row, 1, x.width);
+    fn logits(&mut self, x: &CpuTensor, tokens: &[usize], matrix: &Matrix, out: &mut CpuTensor) {
+        self.picked.clear();
+        for token in tokens {
+            self.picked.extend_from_slice(&x.values[token * x.width..][..x.width]);
         }
-        self.workspace.product(row, 1, matrix, &mut out.values);
+        if matrix.is_quantised() {
+            self.workspace.quantise(&self.picked, tokens.len(), x.width);
+        }
+        self.workspace.product(&self.picked, tokens.len(), matrix, &mut out.values);
     }
 
     async fn read(&mut self, x: &CpuTensor, into: &mut [f32]) -> Result<()> {

@@ -1,8 +1,8 @@
 //! A decoder with its tokenizer, chat template and KV cache: what tasks work with.
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Segment};
 use crate::chat_template::{ChatTemplate, Message, Prompt};
-use crate::decoder::Decoder;
+use crate::decoder::{Decoder, Pass};
 use crate::model_file::ModelFile;
 use crate::state::{CHUNK, State};
 use crate::tokenizer::Tokenizer;
@@ -155,9 +155,30 @@ impl<B: Backend> LanguageModel<B> {
         self.state.truncate(length);
     }
 
-    /// Logits after token `index` of the tokens last appended, `[vocabulary]`.
-    pub async fn logits(&mut self, index: usize, into: &mut Vec<f32>) -> Result<()> {
-        self.decoder.logits(&mut self.state, index, into).await
+    /// Computes several continuations of the cached tokens in one pass, each as if it stood alone,
+    /// and remembers none of them; at most [`CHUNK`] tokens together.
+    ///
+    /// # Errors
+    /// As [`Decoder::forward`].
+    pub fn branch(&mut self, continuations: &[&[u32]]) -> Result<()> {
+        let slot = self.length();
+        let segments: Vec<Segment> = continuations
+            .iter()
+            .map(|ids| Segment { tokens: ids.len(), context: 0..slot })
+            .collect();
+        let pass = Pass {
+            ids: &continuations.concat(),
+            slot,
+            segments: &segments,
+            layers: self.decoder.config().layers,
+        };
+        self.decoder.forward(&mut self.state, pass, &mut |_, _, _| {})
+    }
+
+    /// Logits after some tokens of the pass last run, by their index in it:
+    /// `[indices, vocabulary]`; at most [`LOGIT_ROWS`](crate::state::LOGIT_ROWS) at once.
+    pub async fn logits(&mut self, indices: &[usize], into: &mut Vec<f32>) -> Result<()> {
+        self.decoder.logits(&mut self.state, indices, into).await
     }
 }
 
