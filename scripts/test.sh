@@ -66,7 +66,7 @@ test_unit() {
 test_golden() {
   setup_rust
   setup_models smollm2-135m-instruct gemma3-270m
-  cargo test --quiet -p frontdesk-tests --test tokenizer --test golden --test parity --test generate --test classify -- --nocapture
+  cargo test --quiet -p frontdesk-tests --test tokenizer --test golden --test parity --test generate --test classify --test features -- --nocapture
 }
 
 # Files that lie, beside files that tell the truth.

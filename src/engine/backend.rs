@@ -10,6 +10,7 @@ use crate::Result;
 use frontdesk_kernels::activation::Activation;
 use frontdesk_kernels::attention::AttentionSpec;
 pub use frontdesk_kernels::attention::Segment;
+use frontdesk_kernels::pooling::Pooling;
 use frontdesk_kernels::quant::TensorType;
 use std::future::Future;
 
@@ -136,6 +137,16 @@ pub trait Backend {
         x: &Self::Tensor,
         tokens: &[usize],
         matrix: &Self::Matrix,
+        out: &mut Self::Tensor,
+    );
+    /// Pools the tokens of each segment of `x` into a row of `out`, `rows` in the segments' order; a
+    /// segment with context goes on with what its row was pooled to before.
+    fn pool(
+        &mut self,
+        at: &Self::Cursor,
+        pooling: Pooling,
+        x: &Self::Tensor,
+        rows: &[usize],
         out: &mut Self::Tensor,
     );
     /// Waits for what was recorded and copies the first `into.len()` numbers of `x`.

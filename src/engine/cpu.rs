@@ -6,6 +6,7 @@ use frontdesk_kernels::activation::{Activation, gate};
 use frontdesk_kernels::attention::{AttentionSpec, KvCache, Segment, attention};
 use frontdesk_kernels::matmul::Workspace;
 use frontdesk_kernels::matrix::{Matrix, PackError, Precision};
+use frontdesk_kernels::pooling::{Pooling, pool};
 use frontdesk_kernels::rms_norm::{rms_norm, rms_norm_in_place};
 use frontdesk_kernels::rope::RopeTable;
 
@@ -225,6 +226,23 @@ impl Backend for Cpu {
             self.workspace.quantise(&self.picked, tokens.len(), x.width);
         }
         self.workspace.product(&self.picked, tokens.len(), matrix, &mut out.values);
+    }
+
+    fn pool(
+        &mut self,
+        at: &CpuCursor,
+        pooling: Pooling,
+        x: &CpuTensor,
+        rows: &[usize],
+        out: &mut CpuTensor,
+    ) {
+        let mut rest = x.rows(at);
+        for (segment, row) in at.segments.iter().zip(rows) {
+            let (part, after) = rest.split_at(segment.tokens * x.width);
+            let into = &mut out.values[row * out.width..][..out.width];
+            pool(pooling, part, segment.context.len(), into);
+            rest = after;
+        }
     }
 
     async fn read(&mut self, x: &CpuTensor, into: &mut [f32]) -> Result<()> {

@@ -7,6 +7,7 @@ use crate::state::{CHUNK, LOGIT_ROWS, Scratch, State};
 use crate::weights::{LayerWeights, Progress, Weights};
 use crate::{Error, ErrorKind, Result};
 use frontdesk_kernels::attention::AttentionSpec;
+use frontdesk_kernels::pooling::Pooling;
 use std::io::{Read, Seek};
 use std::ops::Range;
 
@@ -172,6 +173,18 @@ impl<B: Backend> Decoder<B> {
         backend.logits(normed, indices, output, logits);
         into.resize(count * weights.vocabulary, 0.0);
         backend.read(logits, into).await
+    }
+
+    /// Pools the segments of the pass last run, after its last layer, into rows of the state's
+    /// `[CHUNK, hidden]` vectors; a segment with context goes on with what its row holds.
+    pub(crate) fn pool(&mut self, state: &mut State<B>, pooling: Pooling, rows: &[usize]) {
+        let Scratch { cursor, residual, pooled, .. } = &mut state.scratch;
+        self.backend.pool(cursor, pooling, residual, rows, pooled);
+    }
+
+    /// Copies the vectors that [`Decoder::pool`] made, from row 0 on.
+    pub(crate) async fn read_pooled(&mut self, state: &State<B>, into: &mut [f32]) -> Result<()> {
+        self.backend.read(&state.scratch.pooled, into).await
     }
 
     fn check(&self, state: &State<B>, pass: Pass<'_>) -> Result<()> {

@@ -2,11 +2,13 @@
 #![forbid(unsafe_code)]
 
 pub mod backend;
+mod batch;
 pub mod chat_template;
 pub mod config;
 pub mod cpu;
 pub mod decoder;
 pub mod error;
+pub mod features;
 pub mod generate;
 pub mod language_model;
 pub mod metadata;

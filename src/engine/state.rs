@@ -43,6 +43,8 @@ pub(crate) struct Scratch<B: Backend> {
     pub(crate) gate: B::Tensor,
     /// `[tokens, feed_forward]`.
     pub(crate) up: B::Tensor,
+    /// Pooled texts, `[texts, hidden]`.
+    pub(crate) pooled: B::Tensor,
     /// `[LOGIT_ROWS, vocabulary]`.
     pub(crate) logits: B::Tensor,
 }
@@ -83,6 +85,7 @@ impl<B: Backend> State<B> {
                 update: backend.tensor(CHUNK, config.hidden)?,
                 gate: backend.tensor(CHUNK, config.feed_forward)?,
                 up: backend.tensor(CHUNK, config.feed_forward)?,
+                pooled: backend.tensor(CHUNK, config.hidden)?,
                 logits: backend.tensor(LOGIT_ROWS, vocabulary)?,
             },
         })

@@ -14,6 +14,7 @@ pub mod attention;
 pub mod exp;
 pub mod matmul;
 pub mod matrix;
+pub mod pooling;
 pub mod quant;
 pub mod quantise;
 pub mod rms_norm;
