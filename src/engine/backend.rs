@@ -45,7 +45,7 @@ pub trait Backend {
     type Tensor;
     /// Weights of a linear layer or an embedding, `[rows, columns]`.
     type Matrix;
-    /// Weights of a norm.
+    /// Weights of a norm, or a bias.
     type Vector;
     /// Keys and values of one layer.
     type Cache;
@@ -129,6 +129,20 @@ pub trait Backend {
         gate: &mut Self::Tensor,
         up: &Self::Tensor,
     );
+    /// `x[t] += table[position(t)]`.
+    fn add_positions(&mut self, at: &Self::Cursor, table: &Self::Matrix, x: &mut Self::Tensor);
+    /// `x = layer_norm(x) * weight + bias`, by rows.
+    fn layer_norm_in_place(
+        &mut self,
+        at: &Self::Cursor,
+        x: &mut Self::Tensor,
+        norm: (&Self::Vector, &Self::Vector),
+        epsilon: f32,
+    );
+    /// `x = activation(x)`.
+    fn activate(&mut self, at: &Self::Cursor, activation: Activation, x: &mut Self::Tensor);
+    /// `x[t] += bias`.
+    fn add_bias(&mut self, at: &Self::Cursor, x: &mut Self::Tensor, bias: &Self::Vector);
     /// `x += y`.
     fn add(&mut self, at: &Self::Cursor, x: &mut Self::Tensor, y: &Self::Tensor);
     /// `out[i] = matrix * x[tokens[i]]`: logits of some of the tokens.

@@ -2,8 +2,9 @@
 
 use crate::backend::{Backend, MatrixSource, RopeSpec};
 use crate::{Error, ErrorKind, Result};
-use frontdesk_kernels::activation::{Activation, gate};
+use frontdesk_kernels::activation::{Activation, activate, gate};
 use frontdesk_kernels::attention::{AttentionSpec, KvCache, Segment, attention};
+use frontdesk_kernels::layer_norm::layer_norm_in_place;
 use frontdesk_kernels::matmul::Workspace;
 use frontdesk_kernels::matrix::{Matrix, PackError, Precision};
 use frontdesk_kernels::pooling::{Pooling, pool};
@@ -209,6 +210,38 @@ impl Backend for Cpu {
         up: &CpuTensor,
     ) {
         gate(activation, values.rows_mut(at), up.rows(at));
+    }
+
+    fn add_positions(&mut self, at: &CpuCursor, table: &Matrix, x: &mut CpuTensor) {
+        let positions = at.segments.iter().flat_map(|segment| {
+            let before = segment.context.len();
+            before..before + segment.tokens
+        });
+        let mut row = vec![0.0; x.width];
+        for (position, x) in positions.zip(x.values.chunks_exact_mut(x.width)) {
+            table.decode_row(position, &mut row);
+            x.iter_mut().zip(&row).for_each(|(x, y)| *x += y);
+        }
+    }
+
+    fn layer_norm_in_place(
+        &mut self,
+        at: &CpuCursor,
+        x: &mut CpuTensor,
+        (weight, bias): (&Vec<f32>, &Vec<f32>),
+        epsilon: f32,
+    ) {
+        layer_norm_in_place(x.rows_mut(at), weight, bias, epsilon);
+    }
+
+    fn activate(&mut self, at: &CpuCursor, activation: Activation, x: &mut CpuTensor) {
+        activate(activation, x.rows_mut(at));
+    }
+
+    fn add_bias(&mut self, at: &CpuCursor, x: &mut CpuTensor, bias: &Vec<f32>) {
+        for row in x.rows_mut(at).chunks_exact_mut(bias.len()) {
+            row.iter_mut().zip(bias).for_each(|(x, bias)| *x += bias);
+        }
     }
 
     fn add(&mut self, at: &CpuCursor, x: &mut CpuTensor, y: &CpuTensor) {

@@ -2,9 +2,10 @@
 
 use crate::backend::{Backend, Segment};
 use crate::config::Config;
+use crate::loader::Progress;
 use crate::model_file::ModelFile;
 use crate::state::{CHUNK, LOGIT_ROWS, Scratch, State};
-use crate::weights::{LayerWeights, Progress, Weights};
+use crate::weights::{LayerWeights, Weights};
 use crate::{Error, ErrorKind, Result};
 use frontdesk_kernels::attention::AttentionSpec;
 use frontdesk_kernels::pooling::Pooling;

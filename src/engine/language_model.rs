@@ -4,10 +4,10 @@ use crate::backend::{Backend, Segment};
 use crate::chat_template::{ChatTemplate, Message, Prompt};
 use crate::decoder::{Decoder, Pass};
 use crate::features::{FeatureOptions, Features};
+use crate::loader::Progress;
 use crate::model_file::ModelFile;
 use crate::state::{CHUNK, State};
 use crate::tokenizer::Tokenizer;
-use crate::weights::Progress;
 use crate::{Error, ErrorKind, Result};
 use std::io::{Read, Seek};
 

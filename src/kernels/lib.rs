@@ -12,6 +12,7 @@ mod arch;
 pub mod activation;
 pub mod attention;
 pub mod exp;
+pub mod layer_norm;
 pub mod matmul;
 pub mod matrix;
 pub mod pooling;
