@@ -65,7 +65,7 @@ test_unit() {
 # The engine against golden values, with the real models.
 test_golden() {
   setup_rust
-  setup_models smollm2-135m-instruct gemma3-270m
+  setup_models smollm2-135m-instruct gemma3-270m minilm-l6
   cargo test --quiet -p frontdesk-tests --test tokenizer --test golden --test parity --test generate --test classify --test features -- --nocapture
 }
 
