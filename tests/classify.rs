@@ -17,9 +17,13 @@ fn real_model() -> Option<LanguageModel<Cpu>> {
 }
 
 fn tiny_model() -> LanguageModel<Cpu> {
+    tiny_model_of(1024)
+}
+
+fn tiny_model_of(context_tokens: usize) -> LanguageModel<Cpu> {
     let builder = tiny_llama_builder(TensorType::Q8_0);
-    let reader = Cursor::new(builder.set("llama.context_length", Value::U32(1024)).build());
-    LanguageModel::load(reader, Cpu::default(), 1024, &mut |_, _| {}).unwrap()
+    let reader = Cursor::new(builder.set("llama.context_length", Value::U32(4096)).build());
+    LanguageModel::load(reader, Cpu::default(), context_tokens, &mut |_, _| {}).unwrap()
 }
 
 fn request(text: &str, labels: &[&str]) -> ClassifyRequest {
@@ -150,4 +154,47 @@ fn another_request_in_between_is_an_error_not_an_answer() {
     classify(&mut model, &mut classifier, request("another", &labels));
     let error = pollster::block_on(classifier.step(&mut model, &mut first)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
+}
+
+#[test]
+fn labels_alone_and_together_score_the_same() {
+    let long = "a label that is longer than any pass ".repeat(6);
+    let short: Vec<String> = (0..40).map(|index| format!("label {}", index * 37)).collect();
+    let short: Vec<&str> = short.iter().map(String::as_str).collect();
+    for labels in [&short[..], &["one", &long, "two words", "three"]] {
+        let outcome = |context_tokens| {
+            let mut model = tiny_model_of(context_tokens);
+            classify(&mut model, &mut Classifier::default(), request("a text", labels))
+        };
+        let together = outcome(4096);
+        // With the least context that is enough, no two of the longest labels fit one pass.
+        let fits = |context_tokens: &usize| {
+            let model = tiny_model_of(*context_tokens);
+            Classifier::default().start(&model, request("a text", labels)).is_ok()
+        };
+        let least = (100..4096).find(fits).unwrap();
+        let alone = outcome(least);
+        assert_eq!(together.usage, alone.usage);
+        for (a, b) in together.probabilities.iter().zip(&alone.probabilities) {
+            assert!((a - b).abs() < 1e-4, "{a} {b}");
+        }
+    }
+}
+
+#[test]
+fn hundreds_of_labels_are_scored_in_bounded_steps() {
+    let (mut model, mut classifier) = (tiny_model(), Classifier::default());
+    let names: Vec<String> = (0..256).map(|index| format!("label {index}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut task = classifier.start(&model, request("a text", &names)).unwrap();
+    let mut steps = 0;
+    while let Progress::Prefill(..) | Progress::Scored =
+        pollster::block_on(classifier.step(&mut model, &mut task)).unwrap()
+    {
+        steps += 1;
+    }
+    // Three texts; a step reads at most 64 tokens or scores at most 8.
+    let tokens: usize =
+        names.iter().map(|name| model.tokenizer().encode(name).unwrap().len()).sum();
+    assert!(steps >= 3 * (tokens - names.len()) / 8, "{steps} steps for {tokens} tokens");
 }

@@ -103,12 +103,12 @@ fn run_case(decoder: &mut Decoder<Cpu>, case: &Case, report: &mut Report) {
     let mut state = decoder.state(512).unwrap();
     let mut logits = Vec::new();
     let last = prefill(decoder, &mut state, case, report);
-    pollster::block_on(decoder.logits(&mut state, last, &mut logits)).unwrap();
+    pollster::block_on(decoder.logits(&mut state, &[last], &mut logits)).unwrap();
     for (step, golden) in case.top10_logits_then_logsumexp.iter().enumerate() {
         report.add(&logits, golden);
         if step + 1 < case.ids.len() {
             decoder.extend(&mut state, &case.ids[step..=step]).unwrap();
-            pollster::block_on(decoder.logits(&mut state, 0, &mut logits)).unwrap();
+            pollster::block_on(decoder.logits(&mut state, &[0], &mut logits)).unwrap();
         }
     }
 }

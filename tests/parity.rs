@@ -2,11 +2,12 @@
 
 use candle_core::Device;
 use candle_core::quantized::QTensor;
-use frontdesk_engine::backend::Backend;
+use frontdesk_engine::backend::{Backend, Segment};
 use frontdesk_engine::cpu::Cpu;
-use frontdesk_engine::decoder::{Checkpoint, Decoder};
+use frontdesk_engine::decoder::{Checkpoint, Decoder, Pass};
 use frontdesk_engine::language_model::LanguageModel;
 use frontdesk_engine::model_file::ModelFile;
+use frontdesk_engine::state::LOGIT_ROWS;
 use frontdesk_engine::{ErrorKind, config::Config};
 use frontdesk_kernels::matrix::Precision;
 use frontdesk_kernels::quant::{TensorType, dequantise};
@@ -41,7 +42,7 @@ fn run(decoder: &mut Decoder<Cpu>, ids: &[u32], step: usize) -> (Vec<f32>, Vec<V
         last = chunk.len() - 1;
     }
     let mut logits = Vec::new();
-    pollster::block_on(decoder.logits(&mut state, last, &mut logits)).unwrap();
+    pollster::block_on(decoder.logits(&mut state, &[last], &mut logits)).unwrap();
     (logits, checkpoints)
 }
 
@@ -130,7 +131,7 @@ fn a_shared_prefix_is_computed_once_and_changes_nothing() {
         let mut prefill = model.begin(ids.to_vec(), 0).unwrap();
         while !model.prefill(&mut prefill).unwrap() {}
         let mut logits = Vec::new();
-        pollster::block_on(model.logits(prefill.last(), &mut logits)).unwrap();
+        pollster::block_on(model.logits(&[prefill.last()], &mut logits)).unwrap();
         (prefill.cached(), logits)
     };
     let shared = ids(70);
@@ -176,5 +177,68 @@ fn gemma3_layers_alternate_between_windows_and_none() {
         assert_eq!(config.layer(layer).window.is_none(), is_global, "layer {layer}");
         let base = if is_global { config.global.rope_base } else { 10_000.0 };
         assert_eq!(config.layer(layer).rope_base, base);
+    }
+}
+
+#[test]
+fn branches_of_a_prompt_are_as_if_each_stood_alone() {
+    let prompt = ids(29);
+    let branches = [&[5_u32][..], &[9, 4, 3], &[7, 7], &[5, 8, 11, 12, 13, 14, 15], &[6]];
+    for (name, make) in TINY_MODELS {
+        for precision in [Precision::Float32, Precision::Int8] {
+            let mut decoder = decoder(make(TensorType::Q8_0), precision);
+            let mut state = decoder.state(64).unwrap();
+            decoder.extend(&mut state, &prompt).unwrap();
+            let context = 0..prompt.len();
+            let segments =
+                branches.map(|ids| Segment { tokens: ids.len(), context: context.clone() });
+            let (ids, slot) = (branches.concat(), prompt.len());
+            let layers = decoder.config().layers;
+            let pass = Pass { ids: &ids, slot, segments: &segments, layers };
+            let mut together = Vec::new();
+            decoder.forward(&mut state, pass, &mut |_, _, _| {}).unwrap();
+            for indices in (0..ids.len()).collect::<Vec<_>>().chunks(LOGIT_ROWS) {
+                let mut logits = Vec::new();
+                pollster::block_on(decoder.logits(&mut state, indices, &mut logits)).unwrap();
+                together.extend(logits);
+            }
+            assert_eq!(state.tokens(), prompt, "branches leave no trace");
+            let mut together = together.chunks_exact(decoder.vocabulary());
+            for branch in branches {
+                decoder.extend(&mut state, branch).unwrap();
+                for index in 0..branch.len() {
+                    let mut alone = Vec::new();
+                    pollster::block_on(decoder.logits(&mut state, &[index], &mut alone)).unwrap();
+                    let worst = difference(together.next().unwrap(), &alone);
+                    assert!(worst < 1e-4, "{name} {precision:?} {branch:?} {index}: {worst}");
+                }
+                state.truncate(prompt.len());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_pass_that_cannot_be_is_refused() {
+    let mut decoder = decoder(tiny_llama(TensorType::Q8_0), Precision::Int8);
+    let mut state = decoder.state(16).unwrap();
+    let segment = |tokens, context| [Segment { tokens, context }];
+    for (slot, segments, layers, expected) in [
+        (0, segment(2, 0..0), 2, ErrorKind::InvalidInput),
+        (0, segment(4, 0..0), 2, ErrorKind::InvalidInput),
+        (0, segment(usize::MAX, 0..0), 2, ErrorKind::InvalidInput),
+        (4, segment(3, 0..5), 2, ErrorKind::InvalidInput),
+        (4, segment(3, 0..4), 0, ErrorKind::InvalidInput),
+        (4, segment(3, 0..4), 3, ErrorKind::InvalidInput),
+        (14, segment(3, 0..0), 2, ErrorKind::ContextOverflow),
+        (usize::MAX, segment(3, 0..0), 2, ErrorKind::ContextOverflow),
+    ] {
+        let pass = Pass { ids: &[3, 4, 5], slot, segments: &segments, layers };
+        let error = decoder.forward(&mut state, pass, &mut |_, _, _| {}).unwrap_err();
+        assert_eq!(error.kind(), expected, "{pass:?}");
+    }
+    for indices in [&[][..], &[64], &[0; 9]] {
+        let refused = pollster::block_on(decoder.logits(&mut state, indices, &mut Vec::new()));
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::InvalidInput);
     }
 }

@@ -1,8 +1,10 @@
-//! The native command line: run, classify, evaluate and time a model file.
+//! The native command line: run, classify, embed, evaluate, time and convert model files.
 #![forbid(unsafe_code)]
 
 mod bench;
 mod classify;
+mod convert;
+mod embed;
 mod run;
 
 use anyhow::{Context, Result};
@@ -28,8 +30,12 @@ enum Command {
     Classify(classify::Options),
     /// Accuracy of zero-shot classification on a JSONL file of `text` and `label`.
     Eval(classify::EvalOptions),
-    /// Time prefill and decode.
+    /// Time prefill and decode, or vectors of texts.
     Bench(bench::Options),
+    /// Unit vectors of texts, from an encoder, as lines of JSON.
+    Embed(embed::Options),
+    /// Make a GGUF file of an encoder's published files.
+    Convert(convert::Options),
 }
 
 /// Which model, and how much it remembers.
@@ -58,5 +64,7 @@ fn main() -> Result<()> {
         Command::Classify(options) => classify::run(&options),
         Command::Eval(options) => classify::evaluate(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::Embed(options) => embed::run(&options),
+        Command::Convert(options) => convert::run(&options),
     }
 }

@@ -1,13 +1,16 @@
 //! What a compute backend offers: the few operations that the forward passes name.
 //!
 //! A forward pass records operations over tensors that live on the backend; only [`Backend::read`]
-//! waits. Ids and position of the tokens in flight live in a [`Backend::Cursor`], so that a device
-//! can advance them itself and run ahead of the caller. Activations are `[tokens, width]`, single
+//! waits. Ids and places of the tokens in flight live in a [`Backend::Cursor`], so that a device
+//! can advance them itself and run ahead of the caller. A pass may carry several sequences, one
+//! [`Segment`] each. Activations are `[tokens, width]`, single
 //! precision; how weights are stored is the backend's affair.
 
 use crate::Result;
 use frontdesk_kernels::activation::Activation;
 use frontdesk_kernels::attention::AttentionSpec;
+pub use frontdesk_kernels::attention::Segment;
+use frontdesk_kernels::pooling::Pooling;
 use frontdesk_kernels::quant::TensorType;
 use std::future::Future;
 
@@ -42,13 +45,13 @@ pub trait Backend {
     type Tensor;
     /// Weights of a linear layer or an embedding, `[rows, columns]`.
     type Matrix;
-    /// Weights of a norm.
+    /// Weights of a norm, or a bias.
     type Vector;
     /// Keys and values of one layer.
     type Cache;
     /// Cosines and sines by position.
     type Rope;
-    /// Ids and first position of the tokens in flight.
+    /// Ids, cache slots and segments of the tokens in flight.
     type Cursor;
 
     /// Uploads a matrix, repacked as the backend likes it.
@@ -63,8 +66,9 @@ pub trait Backend {
     fn rope_table(&mut self, spec: RopeSpec) -> Result<Self::Rope>;
     /// Makes an empty cursor for at most `tokens` tokens.
     fn cursor(&mut self, tokens: usize) -> Result<Self::Cursor>;
-    /// Points the cursor at `ids`, the first of which is at `position`.
-    fn seek(&mut self, cursor: &mut Self::Cursor, ids: &[u32], position: usize);
+    /// Points the cursor at `ids`, whose keys and values go to the cache slots from `slot` on;
+    /// `segments` says which of them belong together, in order.
+    fn seek(&mut self, cursor: &mut Self::Cursor, ids: &[u32], slot: usize, segments: &[Segment]);
 
     /// `out[t] = table[id(t)] * scale`.
     fn embed(
@@ -100,7 +104,7 @@ pub trait Backend {
     );
     /// Rotates each of `heads` heads of `x` by its token's position.
     fn rope(&mut self, at: &Self::Cursor, table: &Self::Rope, heads: usize, x: &mut Self::Tensor);
-    /// Stores keys and values at the tokens' positions.
+    /// Stores keys and values at the tokens' slots.
     fn write_cache(
         &mut self,
         at: &Self::Cursor,
@@ -108,7 +112,7 @@ pub trait Backend {
         values: &Self::Tensor,
         cache: &mut Self::Cache,
     );
-    /// Causal attention of `queries` over the cache.
+    /// Attention of `queries` over the cache: each sees its segment's context and its segment.
     fn attention(
         &mut self,
         at: &Self::Cursor,
@@ -125,14 +129,38 @@ pub trait Backend {
         gate: &mut Self::Tensor,
         up: &Self::Tensor,
     );
+    /// `x[t] += table[position(t)]`.
+    fn add_positions(&mut self, at: &Self::Cursor, table: &Self::Matrix, x: &mut Self::Tensor);
+    /// `x = layer_norm(x) * weight + bias`, by rows.
+    fn layer_norm_in_place(
+        &mut self,
+        at: &Self::Cursor,
+        x: &mut Self::Tensor,
+        norm: (&Self::Vector, &Self::Vector),
+        epsilon: f32,
+    );
+    /// `x = activation(x)`.
+    fn activate(&mut self, at: &Self::Cursor, activation: Activation, x: &mut Self::Tensor);
+    /// `x[t] += bias`.
+    fn add_bias(&mut self, at: &Self::Cursor, x: &mut Self::Tensor, bias: &Self::Vector);
     /// `x += y`.
     fn add(&mut self, at: &Self::Cursor, x: &mut Self::Tensor, y: &Self::Tensor);
-    /// `out = matrix * x[token]`: logits of one token.
-    fn matvec(
+    /// `out[i] = matrix * x[tokens[i]]`: logits of some of the tokens.
+    fn logits(
         &mut self,
         x: &Self::Tensor,
-        token: usize,
+        tokens: &[usize],
         matrix: &Self::Matrix,
+        out: &mut Self::Tensor,
+    );
+    /// Pools the tokens of each segment of `x` into a row of `out`, `rows` in the segments' order; a
+    /// segment with context goes on with what its row was pooled to before.
+    fn pool(
+        &mut self,
+        at: &Self::Cursor,
+        pooling: Pooling,
+        x: &Self::Tensor,
+        rows: &[usize],
         out: &mut Self::Tensor,
     );
     /// Waits for what was recorded and copies the first `into.len()` numbers of `x`.

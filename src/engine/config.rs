@@ -95,23 +95,23 @@ impl Config {
     }
 }
 
-fn unsupported(context: impl Into<String>) -> Error {
+pub(crate) fn unsupported(context: impl Into<String>) -> Error {
     Error::new(ErrorKind::UnsupportedModel, context)
 }
 
 /// The keys of one architecture.
-struct Header<'a> {
-    metadata: &'a Metadata,
-    prefix: &'a str,
+pub(crate) struct Header<'a> {
+    pub(crate) metadata: &'a Metadata,
+    pub(crate) prefix: &'a str,
 }
 
 impl Header<'_> {
-    fn key(&self, name: &str) -> String {
+    pub(crate) fn key(&self, name: &str) -> String {
         format!("{}.{name}", self.prefix)
     }
 
     /// A size: present, positive and sane.
-    fn size(&self, name: &str) -> Result<usize> {
+    pub(crate) fn size(&self, name: &str) -> Result<usize> {
         let key = self.key(name);
         match self.metadata.u32(&key)? {
             value @ 1..=LARGEST_SIZE => Ok(value as usize),

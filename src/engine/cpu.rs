@@ -2,11 +2,13 @@
 
 use crate::backend::{Backend, MatrixSource, RopeSpec};
 use crate::{Error, ErrorKind, Result};
-use frontdesk_kernels::activation::{Activation, gate};
-use frontdesk_kernels::attention::{AttentionSpec, KvCache, attention};
+use frontdesk_kernels::activation::{Activation, activate, gate};
+use frontdesk_kernels::attention::{AttentionSpec, KvCache, Segment, attention};
+use frontdesk_kernels::layer_norm::layer_norm_in_place;
 use frontdesk_kernels::matmul::Workspace;
 use frontdesk_kernels::matrix::{Matrix, PackError, Precision};
 use frontdesk_kernels::pool::Pool;
+use frontdesk_kernels::pooling::{Pooling, pool};
 use frontdesk_kernels::rms_norm::{rms_norm, rms_norm_in_place};
 use frontdesk_kernels::rope::RopeTable;
 
@@ -19,8 +21,8 @@ pub struct Cpu {
     pool: Pool,
     precision: Precision,
     workspace: Workspace,
-    /// Scratch of attention.
-    scores: Vec<f32>,
+    /// Rows picked from a tensor.
+    picked: Vec<f32>,
     bytes: usize,
 }
 
@@ -30,10 +32,13 @@ pub struct CpuTensor {
     width: usize,
 }
 
-/// Ids of the tokens in flight and the position of the first.
+/// Ids of the tokens in flight, the cache slot of the first, and what belongs together.
 pub struct CpuCursor {
     ids: Vec<u32>,
-    position: usize,
+    /// Place of each token in its sequence.
+    positions: Vec<usize>,
+    slot: usize,
+    segments: Vec<Segment>,
 }
 
 impl Cpu {
@@ -128,13 +133,20 @@ impl Backend for Cpu {
     }
 
     fn cursor(&mut self, tokens: usize) -> Result<CpuCursor> {
-        Ok(CpuCursor { ids: Vec::with_capacity(tokens), position: 0 })
+        let (ids, positions) = (Vec::with_capacity(tokens), Vec::with_capacity(tokens));
+        Ok(CpuCursor { ids, positions, slot: 0, segments: Vec::new() })
     }
 
-    fn seek(&mut self, cursor: &mut CpuCursor, ids: &[u32], position: usize) {
+    fn seek(&mut self, cursor: &mut CpuCursor, ids: &[u32], slot: usize, segments: &[Segment]) {
         cursor.ids.clear();
         cursor.ids.extend_from_slice(ids);
-        cursor.position = position;
+        cursor.positions.clear();
+        for Segment { tokens, context } in segments {
+            cursor.positions.extend(context.len()..context.len() + tokens);
+        }
+        cursor.slot = slot;
+        cursor.segments.clear();
+        cursor.segments.extend_from_slice(segments);
     }
 
     fn embed(&mut self, at: &CpuCursor, table: &Matrix, scale: f32, out: &mut CpuTensor) {
@@ -182,7 +194,11 @@ impl Backend for Cpu {
 
     fn rope(&mut self, at: &CpuCursor, table: &RopeTable, heads: usize, x: &mut CpuTensor) {
         let width = x.width;
-        self.by_rows(x.rows_mut(at), width, |first, x| table.apply(x, heads, at.position + first));
+        self.by_rows(x.rows_mut(at), width, |first, x| {
+            for (row, position) in x.chunks_exact_mut(width).zip(&at.positions[first..]) {
+                table.apply(row, heads, *position);
+            }
+        });
     }
 
     fn write_cache(
@@ -192,7 +208,7 @@ impl Backend for Cpu {
         values: &CpuTensor,
         cache: &mut KvCache,
     ) {
-        cache.write(keys.rows(at), values.rows(at), at.position);
+        cache.write(keys.rows(at), values.rows(at), at.slot);
     }
 
     fn attention(
@@ -203,8 +219,8 @@ impl Backend for Cpu {
         cache: &KvCache,
         out: &mut CpuTensor,
     ) {
-        let queries = queries.rows(at);
-        attention(spec, cache, queries, at.position, &mut self.scores, out.rows_mut(at));
+        let (queries, out) = (queries.rows(at), out.rows_mut(at));
+        attention(&self.pool, spec, cache, queries, at.slot, &at.segments, out);
     }
 
     fn gate(
@@ -220,6 +236,42 @@ impl Backend for Cpu {
         });
     }
 
+    fn add_positions(&mut self, at: &CpuCursor, table: &Matrix, x: &mut CpuTensor) {
+        let width = x.width;
+        self.by_rows(x.rows_mut(at), width, |first, x| {
+            let mut row = vec![0.0; width];
+            for (x, position) in x.chunks_exact_mut(width).zip(&at.positions[first..]) {
+                table.decode_row(*position, &mut row);
+                x.iter_mut().zip(&row).for_each(|(x, y)| *x += y);
+            }
+        });
+    }
+
+    fn layer_norm_in_place(
+        &mut self,
+        at: &CpuCursor,
+        x: &mut CpuTensor,
+        (weight, bias): (&Vec<f32>, &Vec<f32>),
+        epsilon: f32,
+    ) {
+        let width = x.width;
+        self.by_rows(x.rows_mut(at), width, |_, x| layer_norm_in_place(x, weight, bias, epsilon));
+    }
+
+    fn activate(&mut self, at: &CpuCursor, activation: Activation, x: &mut CpuTensor) {
+        let width = x.width;
+        self.by_rows(x.rows_mut(at), width, |_, x| activate(activation, x));
+    }
+
+    fn add_bias(&mut self, at: &CpuCursor, x: &mut CpuTensor, bias: &Vec<f32>) {
+        let width = x.width;
+        self.by_rows(x.rows_mut(at), width, |_, x| {
+            for row in x.chunks_exact_mut(width) {
+                row.iter_mut().zip(bias).for_each(|(x, bias)| *x += bias);
+            }
+        });
+    }
+
     fn add(&mut self, at: &CpuCursor, x: &mut CpuTensor, y: &CpuTensor) {
         let (y, width) = (y.rows(at), x.width);
         self.by_rows(x.rows_mut(at), width, |first, x| {
@@ -227,9 +279,30 @@ impl Backend for Cpu {
         });
     }
 
-    fn matvec(&mut self, x: &CpuTensor, token: usize, matrix: &Matrix, out: &mut CpuTensor) {
-        let row = &x.values[token * x.width..][..x.width];
-        self.workspace.products(&self.pool, row, 1, &mut [(matrix, &mut out.values)]);
+    fn logits(&mut self, x: &CpuTensor, tokens: &[usize], matrix: &Matrix, out: &mut CpuTensor) {
+        self.picked.clear();
+        for token in tokens {
+            self.picked.extend_from_slice(&x.values[token * x.width..][..x.width]);
+        }
+        let out = &mut out.values[..tokens.len() * matrix.rows()];
+        self.workspace.products(&self.pool, &self.picked, tokens.len(), &mut [(matrix, out)]);
+    }
+
+    fn pool(
+        &mut self,
+        at: &CpuCursor,
+        pooling: Pooling,
+        x: &CpuTensor,
+        rows: &[usize],
+        out: &mut CpuTensor,
+    ) {
+        let mut rest = x.rows(at);
+        for (segment, row) in at.segments.iter().zip(rows) {
+            let (part, after) = rest.split_at(segment.tokens * x.width);
+            let into = &mut out.values[row * out.width..][..out.width];
+            pool(pooling, part, segment.context.len(), into);
+            rest = after;
+        }
     }
 
     async fn read(&mut self, x: &CpuTensor, into: &mut [f32]) -> Result<()> {

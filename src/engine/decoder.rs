@@ -1,13 +1,16 @@
 //! The forward pass of decoder models, one for every architecture and backend.
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Segment};
 use crate::config::Config;
+use crate::loader::Progress;
 use crate::model_file::ModelFile;
-use crate::state::{CHUNK, Scratch, State};
-use crate::weights::{LayerWeights, Progress, Weights};
+use crate::state::{CHUNK, LOGIT_ROWS, Scratch, State};
+use crate::weights::{LayerWeights, Weights};
 use crate::{Error, ErrorKind, Result};
 use frontdesk_kernels::attention::AttentionSpec;
+use frontdesk_kernels::pooling::Pooling;
 use std::io::{Read, Seek};
+use std::ops::Range;
 
 /// A decoder model on a backend.
 pub struct Decoder<B: Backend> {
@@ -25,6 +28,19 @@ pub enum Checkpoint {
     AfterAttention(usize),
     /// The residual stream after a layer.
     AfterLayer(usize),
+}
+
+/// What one forward pass carries.
+#[derive(Clone, Copy, Debug)]
+pub struct Pass<'a> {
+    /// The tokens in flight, 1 to [`CHUNK`].
+    pub ids: &'a [u32],
+    /// KV cache slot of the first; the others follow.
+    pub slot: usize,
+    /// Which of them belong together, in order; contexts lie before `slot`.
+    pub segments: &'a [Segment],
+    /// Layers to run, from the first on; there are logits after all of them only.
+    pub layers: usize,
 }
 
 /// Sees the residual stream, `[tokens, hidden]`, at each checkpoint.
@@ -90,14 +106,34 @@ impl<B: Backend> Decoder<B> {
         ids: &[u32],
         observer: Observer<'_, B>,
     ) -> Result<()> {
-        self.check(state, ids)?;
+        let slot = state.tokens.len();
+        let segments = &[Segment { tokens: ids.len(), context: 0..slot }];
+        let layers = self.config.layers;
+        self.forward(state, Pass { ids, slot, segments, layers }, observer)?;
+        state.tokens.extend_from_slice(ids);
+        Ok(())
+    }
+
+    /// Runs a pass over any segments; what the state remembers stays as it is.
+    ///
+    /// # Errors
+    /// `ContextOverflow` when the slots do not suffice, `InvalidInput` for no tokens, too many,
+    /// unknown ids, or segments and layers that cannot be.
+    pub fn forward(
+        &mut self,
+        state: &mut State<B>,
+        pass: Pass<'_>,
+        observer: Observer<'_, B>,
+    ) -> Result<()> {
+        self.check(state, pass)?;
         let Self { config, weights, backend } = self;
-        let State { tokens, caches, global_rope, local_rope, scratch, .. } = state;
-        backend.seek(&mut scratch.cursor, ids, tokens.len());
+        let State { caches, global_rope, local_rope, scratch, .. } = state;
+        backend.seek(&mut scratch.cursor, pass.ids, pass.slot, pass.segments);
         let Scratch { cursor, residual, .. } = scratch;
         backend.embed(cursor, &weights.embedding, config.embedding_scale, residual);
         observer(Checkpoint::Embedded, backend, residual);
-        for (index, (layer, cache)) in weights.layers.iter().zip(caches).enumerate() {
+        for (index, (layer, cache)) in weights.layers[..pass.layers].iter().zip(caches).enumerate()
+        {
             let kind = config.layer(index);
             let rope = match (kind.window, &*local_rope) {
                 (Some(_), Some(local)) => local,
@@ -109,37 +145,72 @@ impl<B: Backend> Decoder<B> {
             pass.feed_forward(backend, scratch);
             observer(Checkpoint::AfterLayer(index), backend, &scratch.residual);
         }
-        let Scratch { cursor, residual, normed, .. } = scratch;
-        backend.rms_norm(cursor, residual, &weights.output_norm, config.epsilon, normed);
-        tokens.extend_from_slice(ids);
+        if pass.layers == config.layers {
+            let Scratch { cursor, residual, normed, .. } = scratch;
+            backend.rms_norm(cursor, residual, &weights.output_norm, config.epsilon, normed);
+        }
         Ok(())
     }
 
-    /// Logits after token `index` of the chunk last appended, `[vocabulary]`.
+    /// Logits after some tokens of the pass last run, by their index in it:
+    /// `[indices, vocabulary]`.
+    ///
+    /// # Errors
+    /// `InvalidInput` for none, more than [`LOGIT_ROWS`], or an index that no pass reaches.
     pub async fn logits(
         &mut self,
         state: &mut State<B>,
-        index: usize,
+        indices: &[usize],
         into: &mut Vec<f32>,
     ) -> Result<()> {
+        let count = indices.len();
+        if count == 0 || count > LOGIT_ROWS || indices.iter().any(|&index| index >= CHUNK) {
+            let message = format!("logits of {count} tokens; 1 to {LOGIT_ROWS} are possible");
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
         let Self { weights, backend, .. } = self;
         let Scratch { normed, logits, .. } = &mut state.scratch;
         let output = weights.output.as_ref().unwrap_or(&weights.embedding);
-        backend.matvec(normed, index, output, logits);
-        into.resize(weights.vocabulary, 0.0);
+        backend.logits(normed, indices, output, logits);
+        into.resize(count * weights.vocabulary, 0.0);
         backend.read(logits, into).await
     }
 
-    fn check(&self, state: &State<B>, ids: &[u32]) -> Result<()> {
+    /// Pools the segments of the pass last run, after its last layer, into rows of the state's
+    /// `[CHUNK, hidden]` vectors; a segment with context goes on with what its row holds.
+    pub(crate) fn pool(&mut self, state: &mut State<B>, pooling: Pooling, rows: &[usize]) {
+        let Scratch { cursor, residual, pooled, .. } = &mut state.scratch;
+        self.backend.pool(cursor, pooling, residual, rows, pooled);
+    }
+
+    /// Copies the vectors that [`Decoder::pool`] made, from row 0 on.
+    pub(crate) async fn read_pooled(&mut self, state: &State<B>, into: &mut [f32]) -> Result<()> {
+        self.backend.read(&state.scratch.pooled, into).await
+    }
+
+    fn check(&self, state: &State<B>, pass: Pass<'_>) -> Result<()> {
+        let Pass { ids, slot, segments, layers } = pass;
         let invalid = |message| Err(Error::new(ErrorKind::InvalidInput, message));
+        let tokens = segments.iter().fold(0, |sum: usize, part| sum.saturating_add(part.tokens));
+        let is_sound = |segment: &Segment| {
+            let Range { start, end } = segment.context;
+            segment.tokens > 0 && start <= end && end <= slot
+        };
         if ids.is_empty() || ids.len() > CHUNK {
             return invalid(format!("{} tokens in one pass; 1 to {CHUNK} are possible", ids.len()));
         }
         if let Some(id) = ids.iter().find(|&&id| id as usize >= self.weights.vocabulary) {
             return invalid(format!("token {id} is not in the vocabulary"));
         }
-        if state.tokens.len() + ids.len() > state.capacity {
-            return Err(Error::context_overflow(state.tokens.len() + ids.len(), state.capacity));
+        if slot.saturating_add(ids.len()) > state.capacity {
+            return Err(Error::context_overflow(slot.saturating_add(ids.len()), state.capacity));
+        }
+        if tokens != ids.len() || !segments.iter().all(is_sound) {
+            return invalid("the segments of a pass do not fit its tokens".to_owned());
+        }
+        let all = self.config.layers;
+        if layers == 0 || layers > all {
+            return invalid(format!("{layers} layers; the model has 1 to {all}"));
         }
         Ok(())
     }
@@ -171,6 +242,7 @@ impl<B: Backend> LayerPass<'_, B> {
             heads: config.heads,
             scale: config.attention_scale,
             window: self.window,
+            causal: true,
         };
         backend.attention(cursor, spec, query, cache, attended);
         backend.matmul(cursor, attended, &mut [(&layer.attention_output, &mut *update)]);

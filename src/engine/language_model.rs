@@ -1,12 +1,13 @@
 //! A decoder with its tokenizer, chat template and KV cache: what tasks work with.
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Segment};
 use crate::chat_template::{ChatTemplate, Message, Prompt};
-use crate::decoder::Decoder;
+use crate::decoder::{Decoder, Pass};
+use crate::features::{FeatureOptions, Features};
+use crate::loader::Progress;
 use crate::model_file::ModelFile;
 use crate::state::{CHUNK, State};
 use crate::tokenizer::Tokenizer;
-use crate::weights::Progress;
 use crate::{Error, ErrorKind, Result};
 use std::io::{Read, Seek};
 
@@ -18,7 +19,7 @@ pub struct LanguageModel<B: Backend> {
     template: Option<ChatTemplate>,
     /// Bytes of the longest token.
     longest_token: usize,
-    /// Counts prompts; the KV cache belongs to the last one.
+    /// Counts requests; the KV cache belongs to the last one.
     prompts: u64,
 }
 
@@ -139,7 +140,12 @@ impl<B: Backend> LanguageModel<B> {
     /// # Errors
     /// `InvalidInput` when another prompt was started in between.
     pub fn check_owner(&self, prefill: &Prefill) -> Result<()> {
-        if prefill.number == self.prompts {
+        self.check_number(prefill.number)
+    }
+
+    /// Makes sure that no other request was started after the one of this number.
+    pub(crate) fn check_number(&self, number: u64) -> Result<()> {
+        if number == self.prompts {
             return Ok(());
         }
         Err(Error::new(ErrorKind::InvalidInput, "another request changed the model's state"))
@@ -155,9 +161,67 @@ impl<B: Backend> LanguageModel<B> {
         self.state.truncate(length);
     }
 
-    /// Logits after token `index` of the tokens last appended, `[vocabulary]`.
-    pub async fn logits(&mut self, index: usize, into: &mut Vec<f32>) -> Result<()> {
-        self.decoder.logits(&mut self.state, index, into).await
+    /// Computes several continuations of the cached tokens in one pass, each as if it stood alone,
+    /// and remembers none of them; at most [`CHUNK`] tokens together.
+    ///
+    /// # Errors
+    /// As [`Decoder::forward`].
+    pub fn branch(&mut self, continuations: &[&[u32]]) -> Result<()> {
+        let slot = self.length();
+        let segments: Vec<Segment> = continuations
+            .iter()
+            .map(|ids| Segment { tokens: ids.len(), context: 0..slot })
+            .collect();
+        let pass = Pass {
+            ids: &continuations.concat(),
+            slot,
+            segments: &segments,
+            layers: self.decoder.config().layers,
+        };
+        self.decoder.forward(&mut self.state, pass, &mut |_, _, _| {})
+    }
+
+    /// Starts to compute one vector for each text's token ids.
+    ///
+    /// The cached prompt stays as it is, except where a text is longer than the room after it: then
+    /// it is dropped, and the next prompt is computed from its start.
+    ///
+    /// # Errors
+    /// `InvalidInput` for an empty text, unknown ids or a number of layers that the model has not;
+    /// `ContextOverflow` for a text longer than the KV cache.
+    pub fn features(&mut self, texts: Vec<Vec<u32>>, options: FeatureOptions) -> Result<Features> {
+        let (layers, most) = (options.layers, self.decoder.config().layers);
+        let invalid = |message| Err(Error::new(ErrorKind::InvalidInput, message));
+        if layers == 0 || layers > most {
+            return invalid(format!("{layers} layers; the model has 1 to {most}"));
+        }
+        if let Some(index) = texts.iter().position(Vec::is_empty) {
+            return invalid(format!("text {index} has no tokens"));
+        }
+        let vocabulary = self.decoder.vocabulary();
+        if let Some(id) = texts.iter().flatten().find(|&&id| id as usize >= vocabulary) {
+            return invalid(format!("token {id} is not in the vocabulary"));
+        }
+        let longest = texts.iter().map(Vec::len).max().unwrap_or(0);
+        if longest > self.capacity() {
+            return Err(Error::context_overflow(longest, self.capacity()));
+        }
+        if longest > self.capacity() - self.length() {
+            self.state.truncate(0);
+        }
+        self.prompts += 1;
+        Ok(Features::new(texts, options, self.prompts, self.length()))
+    }
+
+    /// The decoder and its state, for requests that run passes of their own.
+    pub(crate) fn parts(&mut self) -> (&mut Decoder<B>, &mut State<B>) {
+        (&mut self.decoder, &mut self.state)
+    }
+
+    /// Logits after some tokens of the pass last run, by their index in it:
+    /// `[indices, vocabulary]`; at most [`LOGIT_ROWS`](crate::state::LOGIT_ROWS) at once.
+    pub async fn logits(&mut self, indices: &[usize], into: &mut Vec<f32>) -> Result<()> {
+        self.decoder.logits(&mut self.state, indices, into).await
     }
 }
 

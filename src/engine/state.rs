@@ -7,11 +7,14 @@ use crate::config::{Config, LayerAttention};
 /// Most tokens of one forward pass: enough to use each weight often, few enough to stop promptly.
 pub const CHUNK: usize = 64;
 
+/// Most tokens whose logits are computed at once.
+pub const LOGIT_ROWS: usize = 8;
+
 /// KV cache of fixed capacity and every buffer of the forward pass.
 pub struct State<B: Backend> {
-    /// Ids whose keys and values are cached, by position.
+    /// Ids whose keys and values are cached: the first `tokens.len()` slots, position by position.
     pub(crate) tokens: Vec<u32>,
-    /// Positions there is room for.
+    /// Slots of the KV cache; what lies after the tokens is scratch of other passes.
     pub(crate) capacity: usize,
     pub(crate) caches: Vec<B::Cache>,
     pub(crate) global_rope: B::Rope,
@@ -40,7 +43,9 @@ pub(crate) struct Scratch<B: Backend> {
     pub(crate) gate: B::Tensor,
     /// `[tokens, feed_forward]`.
     pub(crate) up: B::Tensor,
-    /// `[1, vocabulary]`.
+    /// Pooled texts, `[texts, hidden]`.
+    pub(crate) pooled: B::Tensor,
+    /// `[LOGIT_ROWS, vocabulary]`.
     pub(crate) logits: B::Tensor,
 }
 
@@ -80,7 +85,8 @@ impl<B: Backend> State<B> {
                 update: backend.tensor(CHUNK, config.hidden)?,
                 gate: backend.tensor(CHUNK, config.feed_forward)?,
                 up: backend.tensor(CHUNK, config.feed_forward)?,
-                logits: backend.tensor(1, vocabulary)?,
+                pooled: backend.tensor(CHUNK, config.hidden)?,
+                logits: backend.tensor(LOGIT_ROWS, vocabulary)?,
             },
         })
     }

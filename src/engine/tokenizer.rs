@@ -10,6 +10,7 @@ mod special_tokens;
 #[cfg(test)]
 mod tests;
 pub(crate) mod vocabulary;
+pub mod word_piece;
 
 use crate::chat_template::Prompt;
 use crate::metadata::Metadata;

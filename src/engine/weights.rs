@@ -1,11 +1,10 @@
 //! A decoder's tensors on a backend, loaded one by one so that the file is never whole in memory.
 
-use crate::backend::{Backend, MatrixSource};
+use crate::backend::Backend;
 use crate::config::Config;
+use crate::loader::{Loader, Progress, refuse_unknown};
 use crate::model_file::ModelFile;
-use crate::model_header::Quoted;
-use crate::{Error, ErrorKind, Result};
-use frontdesk_kernels::quant::{TensorType, dequantise};
+use crate::{Error, Result};
 use std::io::{Read, Seek};
 
 /// Weights of a decoder.
@@ -50,9 +49,6 @@ pub struct LayerWeights<B: Backend> {
     pub down: B::Matrix,
 }
 
-/// Told how many bytes of weights are loaded, of how many.
-pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
-
 impl<B: Backend> Weights<B> {
     /// Loads every tensor the configuration asks for.
     ///
@@ -65,19 +61,15 @@ impl<B: Backend> Weights<B> {
         backend: &mut B,
         progress: Progress<'_>,
     ) -> Result<Self> {
-        refuse_unknown(file)?;
+        refuse_unknown(file, &TENSORS, &LAYER_TENSORS)?;
         let vocabulary = match file.tensor("token_embd.weight").map(|entry| &entry.shape[..]) {
             Some(&[vocabulary, _]) => vocabulary,
             _ => return Err(Error::invalid_model("token_embd.weight is missing or not a matrix")),
         };
-        let parameters = file.tensors().map(|entry| entry.shape.iter().product::<usize>() as u64);
-        let parameters = parameters.sum();
-        let total = file.tensors().map(|entry| entry.bytes as u64).sum();
-        let raw = Vec::new();
-        let mut loader = Loader { file, backend, raw, progress, loaded: 0, total };
+        let mut loader = Loader::new(file, backend, progress);
         let hidden = config.hidden;
         let embedding = loader.matrix("token_embd.weight", [vocabulary, hidden])?;
-        let output = if loader.file.tensor("output.weight").is_some() {
+        let output = if loader.has("output.weight") {
             Some(loader.matrix("output.weight", [vocabulary, hidden])?)
         } else {
             None
@@ -85,31 +77,15 @@ impl<B: Backend> Weights<B> {
         let layers =
             (0..config.layers).map(|index| loader.layer(config, index)).collect::<Result<_>>()?;
         let output_norm = loader.vector("output_norm.weight", hidden)?;
-        if loader.loaded != loader.total {
-            let message = "the file has tensors that its header gives no place to";
-            return Err(Error::new(ErrorKind::UnsupportedModel, message));
-        }
+        let parameters = loader.finish()?;
         Ok(Self { embedding, layers, output_norm, output, vocabulary, parameters })
     }
 }
 
-/// Biases and frequency tables would be computed with, were they known; ignoring them is wrong.
-fn refuse_unknown<R: Read + Seek>(file: &ModelFile<R>) -> Result<()> {
-    let unknown = file.tensors().find(|entry| {
-        let known = ["token_embd.weight", "output.weight", "output_norm.weight"];
-        let layer_part = entry.name.strip_prefix("blk.").and_then(|name| name.split_once('.'));
-        let in_layer = layer_part.is_some_and(|(_, part)| LAYER_TENSORS.contains(&part));
-        !in_layer && !known.contains(&entry.name.as_str())
-    });
-    match unknown {
-        None => Ok(()),
-        Some(entry) => Err(Error::new(
-            ErrorKind::UnsupportedModel,
-            format!("tensor '{}' has no place in the supported architectures", Quoted(&entry.name)),
-        )),
-    }
-}
+/// Tensors outside the layers.
+const TENSORS: [&str; 3] = ["token_embd.weight", "output.weight", "output_norm.weight"];
 
+/// Tensors of a layer.
 const LAYER_TENSORS: [&str; 13] = [
     "attn_norm.weight",
     "attn_q.weight",
@@ -126,56 +102,7 @@ const LAYER_TENSORS: [&str; 13] = [
     "ffn_down.weight",
 ];
 
-struct Loader<'a, R, B> {
-    file: &'a mut ModelFile<R>,
-    backend: &'a mut B,
-    /// Bytes of the tensor at hand, reused.
-    raw: Vec<u8>,
-    progress: Progress<'a>,
-    loaded: u64,
-    total: u64,
-}
-
 impl<R: Read + Seek, B: Backend> Loader<'_, R, B> {
-    /// Reads a tensor into `raw` after checking its shape.
-    fn read(&mut self, name: &str, shape: &[usize]) -> Result<TensorType> {
-        let entry = self
-            .file
-            .tensor(name)
-            .ok_or_else(|| Error::invalid_model(format!("tensor '{name}' is missing")))?;
-        if entry.shape != shape {
-            let found = &entry.shape;
-            let message = format!("tensor '{name}' has shape {found:?}, expected {shape:?}");
-            return Err(Error::invalid_model(message));
-        }
-        let tensor_type = entry.tensor_type;
-        self.file.read_tensor(name, &mut self.raw)?;
-        self.loaded += self.raw.len() as u64;
-        (self.progress)(self.loaded, self.total);
-        Ok(tensor_type)
-    }
-
-    fn vector(&mut self, name: &str, length: usize) -> Result<B::Vector> {
-        let tensor_type = self.read(name, &[length])?;
-        let mut values = vec![0.0; length];
-        dequantise(tensor_type, &self.raw, &mut values);
-        self.backend.vector(&values)
-    }
-
-    fn matrix(&mut self, name: &str, shape: [usize; 2]) -> Result<B::Matrix> {
-        self.reordered_matrix(name, shape, &|row| row)
-    }
-
-    fn reordered_matrix(
-        &mut self,
-        name: &str,
-        shape: [usize; 2],
-        source_row: &(dyn Fn(usize) -> usize + Sync),
-    ) -> Result<B::Matrix> {
-        let tensor_type = self.read(name, &shape)?;
-        self.backend.matrix(MatrixSource { tensor_type, raw: &self.raw, shape, source_row })
-    }
-
     /// A query or key matrix, its rows in the order of half-split rotation.
     fn rotated_matrix(
         &mut self,

@@ -1,18 +1,28 @@
-//! Causal attention over a cache of keys and values, with grouped heads and a sliding window.
+//! Attention over a cache of keys and values, with grouped heads, segments and a sliding window.
 //!
-//! Keys are interleaved by 4 positions, `[head, position / 4, dimension, 4]`, so that lanes are
-//! positions and no sum runs across lanes; values are `[head, position, dimension]`. Four
+//! A pass may carry tokens of several independent sequences, one segment each. A cache slot is a
+//! place, a position is a count within a sequence: segments may share the slots of one context.
+//!
+//! Keys are interleaved by 4 slots, `[head, slot / 4, dimension, 4]`, so that lanes are slots and
+//! no sum runs across lanes; values are `[head, slot, dimension]`. Four
 //! queries share each key and value that is loaded.
 
+use crate::arch::multiply_add;
+use crate::pool::{Disjoint, Pool};
 use crate::softmax::softmax;
 use crate::try_zeros;
+use std::cell::RefCell;
 use std::collections::TryReserveError;
+use std::ops::Range;
 use wide::f32x4;
 
 /// Queries that share loaded keys and values.
 const QUERIES: usize = 4;
 
-/// Keys and values of one layer for a fixed number of positions.
+/// The score of what a query does not see: after any real score, `e^x` of it is nothing.
+const UNSEEN: f32 = -3e38;
+
+/// Keys and values of one layer for a fixed number of slots.
 pub struct KvCache {
     heads: usize,
     dimensions: usize,
@@ -23,7 +33,7 @@ pub struct KvCache {
 }
 
 impl KvCache {
-    /// An empty cache of `heads` key-value heads of `dimensions` for `capacity` positions.
+    /// An empty cache of `heads` key-value heads of `dimensions` for `capacity` slots.
     ///
     /// # Errors
     /// When memory does not suffice.
@@ -39,30 +49,39 @@ impl KvCache {
         4 * (self.keys.len() + self.values.len())
     }
 
-    /// Stores `keys` and `values`, `[tokens, heads, dimensions]`, from `position` on.
+    /// Stores `keys` and `values`, `[tokens, heads, dimensions]`, from `slot` on.
     ///
     /// # Panics
     /// When they do not fit.
-    pub fn write(&mut self, keys: &[f32], values: &[f32], position: usize) {
+    pub fn write(&mut self, keys: &[f32], values: &[f32], slot: usize) {
         let (dimensions, capacity) = (self.dimensions, self.capacity);
         let width = self.heads * dimensions;
         for (token, (keys, values)) in
             keys.chunks_exact(width).zip(values.chunks_exact(width)).enumerate()
         {
-            let position = position + token;
-            assert!(position < capacity, "position {position} of {capacity}");
+            let slot = slot + token;
+            assert!(slot < capacity, "slot {slot} of {capacity}");
             for head in 0..self.heads {
                 let from = head * dimensions..(head + 1) * dimensions;
-                let row = (head * capacity + position) * dimensions;
+                let row = (head * capacity + slot) * dimensions;
                 self.values[row..row + dimensions].copy_from_slice(&values[from.clone()]);
-                let group = (head * capacity + position / 4 * 4) * dimensions;
+                let group = (head * capacity + slot / 4 * 4) * dimensions;
                 let lanes = self.keys[group..group + 4 * dimensions].as_chunks_mut::<4>().0;
                 for (lane, key) in lanes.iter_mut().zip(&keys[from]) {
-                    lane[position % 4] = *key;
+                    lane[slot % 4] = *key;
                 }
             }
         }
     }
+}
+
+/// Consecutive tokens of one sequence among the tokens of a pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Tokens of it in the pass.
+    pub tokens: usize,
+    /// Cache slots of what comes before them; how many they are is the first token's position.
+    pub context: Range<usize>,
 }
 
 /// What a layer attends to and how scores are scaled.
@@ -74,109 +93,249 @@ pub struct AttentionSpec {
     pub scale: f32,
     /// Positions a query looks back, itself included; none for all.
     pub window: Option<usize>,
+    /// A query sees nothing after itself; where not, it sees its whole segment.
+    pub causal: bool,
 }
 
-/// Attention of `queries`, `[tokens, heads, dimensions]`, whose first token is at `position`;
-/// the cache already holds their keys and values. `scores` is scratch that grows to
-/// `4 * (position + tokens)` rounded up. `out` has the shape of `queries`.
+/// Attention of `queries`, `[tokens, heads, dimensions]`, whose keys and values the cache holds
+/// from `slot` on; `segments` divide the tokens. A query sees the slots of its segment's context
+/// and those of its own segment, as far as `spec` lets it. `out` has the shape of `queries`.
 pub fn attention(
+    pool: &Pool,
     spec: AttentionSpec,
     cache: &KvCache,
     queries: &[f32],
-    position: usize,
-    scores: &mut Vec<f32>,
+    slot: usize,
+    segments: &[Segment],
     out: &mut [f32],
 ) {
-    let dimensions = cache.dimensions;
-    let tokens = queries.len() / (spec.heads * dimensions);
     let group = spec.heads / cache.heads;
-    for kv_head in 0..cache.heads {
-        // The queries that read this head: every token's `group` heads, four at a time.
-        let total = tokens * group;
-        let mut first = 0;
-        while first < total {
-            let count = QUERIES.min(total - first);
-            let rows: [Row; QUERIES] = std::array::from_fn(|index| {
-                // A short last block repeats its last query; the copies are not stored.
-                let index = first + index.min(count - 1);
-                let (token, head) = (index / group, kv_head * group + index % group);
-                let last = position + token;
-                Row {
-                    at: (token * spec.heads + head) * dimensions,
-                    start: spec.window.map_or(0, |window| (last + 1).saturating_sub(window)),
-                    end: last + 1,
+    // Blocks of queries are numbered through all segments and heads, so that one job serves all.
+    let mut token = 0;
+    let mut blocks = 0;
+    let mut slots = 0;
+    let mut placed: Vec<PlacedSegment<'_>> = Vec::with_capacity(segments.len());
+    for segment in segments {
+        placed.push(PlacedSegment { segment, token, slot: slot + token, first_block: blocks });
+        token += segment.tokens;
+        blocks += cache.heads * (segment.tokens * group).div_ceil(QUERIES);
+        slots = slots.max(segment.context.len() + segment.tokens);
+    }
+    let out = Disjoint::new(out);
+    let pass = Pass { spec, cache, queries, out };
+    let parts = pool.parts(blocks, LEAST_WORK / (QUERIES * cache.dimensions * slots.max(1)));
+    pool.run(parts, |part| {
+        SCORES.with_borrow_mut(|scores| {
+            let range = part * blocks / parts..(part + 1) * blocks / parts;
+            let mut at = placed.partition_point(|s| s.first_block <= range.start);
+            for block in range {
+                while placed.get(at).is_some_and(|next| next.first_block <= block) {
+                    at += 1;
                 }
-            });
-            attend(spec.scale, cache, kv_head, queries, &rows, count, scores, out);
-            first += count;
+                pass.block(placed[at - 1], block - placed[at - 1].first_block, scores);
+            }
+        });
+    });
+}
+
+/// Multiply-adds that are worth a part of their own.
+const LEAST_WORK: usize = 1 << 15;
+
+thread_local! {
+    /// Four rows of the slots seen.
+    static SCORES: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A segment, its first token, that token's slot, and the first of its blocks of queries.
+#[derive(Clone, Copy)]
+struct PlacedSegment<'a> {
+    segment: &'a Segment,
+    token: usize,
+    slot: usize,
+    first_block: usize,
+}
+
+impl PlacedSegment<'_> {
+    /// The slots that its token `index` sees: of the context, and of the segment itself.
+    fn seen(self, spec: AttentionSpec, index: usize) -> [Range<usize>; 2] {
+        let Segment { tokens, context } = self.segment;
+        let length = if spec.causal { index + 1 } else { *tokens };
+        // Positions: the context's come first, however far away its slots are.
+        let position = context.len() + index;
+        let first = spec.window.map_or(0, |window| (position + 1).saturating_sub(window));
+        let own = self.slot + first.saturating_sub(context.len())..self.slot + length;
+        let context = (context.start + first).min(context.end)..context.end;
+        match context.end == self.slot && !context.is_empty() {
+            true => [0..0, context.start..own.end],
+            false => [context, own],
         }
     }
 }
 
-/// One query: where it lies and the positions it sees, `start..end`.
-#[derive(Clone, Copy)]
+/// What all blocks of a pass share.
+struct Pass<'a> {
+    spec: AttentionSpec,
+    cache: &'a KvCache,
+    queries: &'a [f32],
+    out: Disjoint<'a, f32>,
+}
+
+impl Pass<'_> {
+    /// Four queries that read the same head: of each token its `group` heads, token by token.
+    fn block(&self, segment: PlacedSegment<'_>, block: usize, scores: &mut Vec<f32>) {
+        let Self { spec, cache, .. } = self;
+        let group = spec.heads / cache.heads;
+        let total = segment.segment.tokens * group;
+        let blocks = total.div_ceil(QUERIES);
+        let (kv_head, first) = (block / blocks, block % blocks * QUERIES);
+        let count = QUERIES.min(total - first);
+        let rows: [Row; QUERIES] = std::array::from_fn(|index| {
+            // A short last block repeats its last query; the copies are not stored.
+            let index = first + index.min(count - 1);
+            let (token, head) = (index / group, kv_head * group + index % group);
+            let seen = segment.seen(*spec, token);
+            Row { at: ((segment.token + token) * spec.heads + head) * cache.dimensions, seen }
+        });
+        self.attend(kv_head, &rows, count, scores);
+    }
+
+    fn attend(&self, kv_head: usize, rows: &[Row; QUERIES], count: usize, scores: &mut Vec<f32>) {
+        let Self { spec, cache, queries, out } = self;
+        let dimensions = cache.dimensions;
+        let (runs, stride) = runs(rows);
+        let scale = f32x4::splat(spec.scale);
+        if scores.len() < QUERIES * stride {
+            scores.resize(QUERIES * stride, 0.0);
+        }
+        let scores = &mut scores[..QUERIES * stride];
+        let query: [&[f32]; QUERIES] =
+            std::array::from_fn(|index| &queries[rows[index].at..][..dimensions]);
+        let head = kv_head * cache.capacity * dimensions;
+        for run in &runs {
+            let padded = run.slots.len().next_multiple_of(4);
+            let keys = &cache.keys[head + run.slots.start * dimensions..][..padded * dimensions];
+            let scores = &mut scores[run.score..];
+            let mut pairs = keys.chunks_exact(8 * dimensions);
+            let mut at = 0;
+            for pair in &mut pairs {
+                let (first, second) = pair.split_at(4 * dimensions);
+                let sums = products(&query, [first, second]);
+                for (index, [first, second]) in sums.into_iter().enumerate() {
+                    put_scores(&mut scores[index * stride + at..], first * scale);
+                    put_scores(&mut scores[index * stride + at + 4..], second * scale);
+                }
+                at += 8;
+            }
+            if !pairs.remainder().is_empty() {
+                for (index, [sum]) in products(&query, [pairs.remainder()]).into_iter().enumerate()
+                {
+                    put_scores(&mut scores[index * stride + at..], sum * scale);
+                }
+            }
+        }
+        for (row, scores) in rows.iter().zip(scores.chunks_exact_mut(stride)) {
+            weigh(row, &runs, scores);
+        }
+        for block in (0..dimensions).step_by(8) {
+            let width = 8.min(dimensions - block);
+            let mut sums = [[f32x4::ZERO; 2]; QUERIES];
+            for run in &runs {
+                let from = head + run.slots.start * dimensions;
+                let values = &cache.values[from..][..run.slots.len() * dimensions];
+                for (position, value) in values.chunks_exact(dimensions).enumerate() {
+                    let value = eight(&value[block..block + width]);
+                    for (index, sum) in sums.iter_mut().enumerate() {
+                        let weight = f32x4::splat(scores[index * stride + run.score + position]);
+                        sum[0] = multiply_add(value[0], weight, sum[0]);
+                        sum[1] = multiply_add(value[1], weight, sum[1]);
+                    }
+                }
+            }
+            for (sum, row) in sums.iter().zip(rows).take(count) {
+                let lanes = [sum[0].to_array(), sum[1].to_array()];
+                // SAFETY: each query is of one block, and each block of one part.
+                let out = unsafe { out.slice(row.at + block, width) };
+                out.copy_from_slice(&lanes.as_flattened()[..width]);
+            }
+        }
+    }
+}
+
+/// Products of the queries with the keys of 4 slots each, `[dimension, 4]`.
+#[inline(always)]
+fn products<const GROUPS: usize>(
+    queries: &[&[f32]; QUERIES],
+    keys: [&[f32]; GROUPS],
+) -> [[f32x4; GROUPS]; QUERIES] {
+    let mut sums = [[f32x4::ZERO; GROUPS]; QUERIES];
+    let length = queries[0].len();
+    let queries = queries.map(|query| &query[..length]);
+    let keys = keys.map(|keys| &keys.as_chunks::<4>().0[..length]);
+    for dimension in 0..length {
+        let keys = keys.map(|keys| f32x4::new(keys[dimension]));
+        for (sums, query) in sums.iter_mut().zip(queries) {
+            let query = f32x4::splat(query[dimension]);
+            for (sum, keys) in sums.iter_mut().zip(keys) {
+                *sum = multiply_add(keys, query, *sum);
+            }
+        }
+    }
+    sums
+}
+
+#[inline(always)]
+fn put_scores(scores: &mut [f32], values: f32x4) {
+    scores[..4].copy_from_slice(&values.to_array());
+}
+
+/// One query: where it lies and the slots it sees, in two runs; the first may be empty.
 struct Row {
     at: usize,
-    start: usize,
-    end: usize,
+    seen: [Range<usize>; 2],
 }
 
-#[allow(clippy::too_many_arguments, reason = "one private step of `attention`")]
-fn attend(
-    scale: f32,
-    cache: &KvCache,
-    kv_head: usize,
-    queries: &[f32],
-    rows: &[Row; QUERIES],
-    count: usize,
-    scores: &mut Vec<f32>,
-    out: &mut [f32],
-) {
-    let dimensions = cache.dimensions;
-    // Rows are in token order: the first starts earliest, the last ends latest.
-    let (start, end) = (rows[0].start / 4 * 4, rows[QUERIES - 1].end);
-    let stride = (end - start).next_multiple_of(4);
-    scores.resize(QUERIES * stride, 0.0);
-    let query: [&[f32]; QUERIES] = rows.map(|row| &queries[row.at..row.at + dimensions]);
-    let head = kv_head * cache.capacity * dimensions;
-    let keys = &cache.keys[head + start * dimensions..][..stride * dimensions];
-    for (group, keys) in keys.chunks_exact(4 * dimensions).enumerate() {
-        let mut sums = [f32x4::ZERO; QUERIES];
-        for (dimension, key) in keys.as_chunks::<4>().0.iter().enumerate() {
-            let key = f32x4::new(*key);
-            for (sum, query) in sums.iter_mut().zip(query) {
-                *sum += key * f32x4::splat(query[dimension]);
-            }
+/// A run of slots that some query of a block sees, and where its scores begin in a row of them.
+struct Run {
+    slots: Range<usize>,
+    score: usize,
+}
+
+/// The two runs that a block of queries reads, each from a multiple of 4 on, and the scores of a row.
+fn runs(rows: &[Row; QUERIES]) -> ([Run; 2], usize) {
+    let mut score = 0;
+    let runs = [0, 1].map(|index| {
+        // Rows are in token order: the first starts earliest, the last ends latest. A row behind
+        // the window sees no context any more, and its run is empty at the context's end.
+        let (start, end) = (rows[0].seen[index].start, rows[QUERIES - 1].seen[index].end);
+        let run = Run { slots: start / 4 * 4..end, score };
+        if start < end {
+            score += run.slots.len().next_multiple_of(4);
+            return run;
         }
-        for (index, sum) in sums.into_iter().enumerate() {
-            let scaled = (sum * f32x4::splat(scale)).to_array();
-            scores[index * stride + 4 * group..][..4].copy_from_slice(&scaled);
-        }
+        Run { slots: 0..0, score }
+    });
+    (runs, score)
+}
+
+/// Turns a row's scores into weights: a softmax over what it sees, zero elsewhere.
+fn weigh(row: &Row, runs: &[Run; 2], scores: &mut [f32]) {
+    let place = |index: usize| {
+        let (seen, run) = (&row.seen[index], &runs[index]);
+        let start = run.score + seen.start.saturating_sub(run.slots.start);
+        start..start + seen.len()
+    };
+    let (context, own) = (place(0), place(1));
+    if context.is_empty() {
+        scores[..own.start].fill(0.0);
+        softmax(&mut scores[own.clone()]);
+    } else {
+        // The hole between the runs gets scores that no softmax notices, and no weight after it.
+        scores[..context.start].fill(0.0);
+        scores[context.end..own.start].fill(UNSEEN);
+        softmax(&mut scores[context.start..own.end]);
+        scores[context.end..own.start].fill(0.0);
     }
-    for (row, scores) in rows.iter().zip(scores.chunks_exact_mut(stride)) {
-        let (seen, unseen) = (row.start - start..row.end - start, row.end - start..stride);
-        scores[..seen.start].fill(0.0);
-        scores[unseen].fill(0.0);
-        softmax(&mut scores[seen]);
-    }
-    let values = &cache.values[head + start * dimensions..][..(end - start) * dimensions];
-    for block in (0..dimensions).step_by(8) {
-        let width = 8.min(dimensions - block);
-        let mut sums = [[f32x4::ZERO; 2]; QUERIES];
-        for (position, value) in values.chunks_exact(dimensions).enumerate() {
-            let value = eight(&value[block..block + width]);
-            for (index, sum) in sums.iter_mut().enumerate() {
-                let weight = f32x4::splat(scores[index * stride + position]);
-                sum[0] += value[0] * weight;
-                sum[1] += value[1] * weight;
-            }
-        }
-        for (sum, row) in sums.iter().zip(rows).take(count) {
-            let lanes = [sum[0].to_array(), sum[1].to_array()];
-            let out = &mut out[row.at + block..][..width];
-            out.copy_from_slice(&lanes.as_flattened()[..width]);
-        }
-    }
+    scores[own.end..].fill(0.0);
 }
 
 /// Up to eight numbers, missing ones zero.
@@ -199,21 +358,24 @@ mod tests {
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    /// Plain attention over keys and values `[positions, kv_heads, dimensions]`.
+    /// Plain attention of one segment: keys and values by slot, `[slots, kv_heads, dimensions]`.
     fn reference(
         spec: AttentionSpec,
-        [kv_heads, dimensions, position]: [usize; 3],
+        [kv_heads, dimensions, slot]: [usize; 3],
+        segment: &Segment,
         queries: &[f32],
-        keys: &[f32],
-        values: &[f32],
+        [keys, values]: [&[f32]; 2],
     ) -> Vec<f32> {
         let mut out = vec![0.0; queries.len()];
+        let own = slot..slot + segment.tokens;
+        let slots: Vec<usize> = segment.context.clone().chain(own).collect();
         for (row, query) in queries.chunks_exact(dimensions).enumerate() {
-            let last = position + row / spec.heads;
+            let last = segment.context.len() + row / spec.heads;
             let kv_head = row % spec.heads / (spec.heads / kv_heads);
             let start = spec.window.map_or(0, |window| (last + 1).saturating_sub(window));
-            let at = |position: usize| (position * kv_heads + kv_head) * dimensions;
-            let scores: Vec<f64> = (start..=last)
+            let end = if spec.causal { last + 1 } else { slots.len() };
+            let at = |position: usize| (slots[position] * kv_heads + kv_head) * dimensions;
+            let scores: Vec<f64> = (start..end)
                 .map(|p| {
                     let key = &keys[at(p)..at(p) + dimensions];
                     let dot: f64 =
@@ -222,7 +384,7 @@ mod tests {
                 })
                 .collect();
             let sum: f64 = scores.iter().sum();
-            for (p, score) in (start..=last).zip(scores) {
+            for (p, score) in (start..end).zip(scores) {
                 for d in 0..dimensions {
                     out[row * dimensions + d] += (score / sum) as f32 * values[at(p) + d];
                 }
@@ -231,25 +393,79 @@ mod tests {
         out
     }
 
+    /// Fills the cache up to `slot`, runs the segments from there and compares each of them.
+    fn check(shape: [usize; 3], spec: AttentionSpec, slot: usize, segments: &[Segment]) {
+        let [kv_heads, dimensions, spare] = shape;
+        let tokens: usize = segments.iter().map(|segment| segment.tokens).sum();
+        let total = slot + tokens;
+        let width = kv_heads * dimensions;
+        let (keys, values) = (random(total * width, 1), random(total * width, 2));
+        let queries = random(tokens * spec.heads * dimensions, 3);
+        let mut cache = KvCache::new(kv_heads, dimensions, total + spare).unwrap();
+        let split = slot * width;
+        // What an earlier pass left behind must not matter.
+        let old = random((total + spare) * width, 4);
+        cache.write(&old, &old, 0);
+        cache.write(&keys[..split], &values[..split], 0);
+        cache.write(&keys[split..], &values[split..], slot);
+        let mut out = vec![f32::NAN; queries.len()];
+        attention(&Pool::serial(), spec, &cache, &queries, slot, segments, &mut out);
+        let mut token = 0;
+        for segment in segments {
+            let part = token * spec.heads * dimensions..;
+            let part = &queries[part][..segment.tokens * spec.heads * dimensions];
+            let place = [kv_heads, dimensions, slot + token];
+            let expected = reference(spec, place, segment, part, [&keys, &values]);
+            let actual = &out[token * spec.heads * dimensions..][..expected.len()];
+            assert_close(actual, &expected, 1e-4);
+            token += segment.tokens;
+        }
+    }
+
+    fn segment(tokens: usize, context: Range<usize>) -> Segment {
+        Segment { tokens, context }
+    }
+
     #[test]
     fn agrees_with_the_reference_at_odd_shapes() {
         let shapes = [(1, 1, 1, 4, 0), (3, 1, 5, 12, 0), (9, 3, 7, 64, 10), (4, 1, 3, 20, 33)];
         for (heads, kv_heads, tokens, dimensions, position) in shapes {
             for window in [None, Some(1), Some(4), Some(6)] {
-                let spec = AttentionSpec { heads, scale: 0.3, window };
-                let total = position + tokens;
-                let keys = random(total * kv_heads * dimensions, 1);
-                let values = random(total * kv_heads * dimensions, 2);
-                let queries = random(tokens * heads * dimensions, 3);
-                let mut cache = KvCache::new(kv_heads, dimensions, total).unwrap();
-                let split = position * kv_heads * dimensions;
-                cache.write(&keys[..split], &values[..split], 0);
-                cache.write(&keys[split..], &values[split..], position);
-                let mut out = vec![f32::NAN; queries.len()];
-                attention(spec, &cache, &queries, position, &mut Vec::new(), &mut out);
-                let shape = [kv_heads, dimensions, position];
-                assert_close(&out, &reference(spec, shape, &queries, &keys, &values), 1e-4);
+                let spec = AttentionSpec { heads, scale: 0.3, window, causal: true };
+                let segments = [segment(tokens, 0..position)];
+                check([kv_heads, dimensions, 0], spec, position, &segments);
             }
+        }
+    }
+
+    #[test]
+    fn segments_see_their_context_and_themselves_alone() {
+        let passes: [(usize, &[Segment]); 5] = [
+            // Unrelated texts.
+            (0, &[segment(3, 0..0), segment(1, 0..0), segment(9, 0..0)]),
+            (7, &[segment(2, 0..0), segment(5, 0..0)]),
+            // Branches of one prompt.
+            (13, &[segment(1, 0..13), segment(4, 0..13), segment(2, 0..13), segment(7, 0..13)]),
+            // A text that goes on, then others; and contexts anywhere.
+            (21, &[segment(6, 5..21), segment(3, 0..0), segment(2, 0..21)]),
+            (30, &[segment(5, 3..10), segment(5, 9..27), segment(5, 12..13), segment(1, 26..30)]),
+        ];
+        for (slot, segments) in passes {
+            for window in [None, Some(1), Some(3), Some(5), Some(12)] {
+                for (heads, kv_heads) in [(1, 1), (3, 1), (6, 2)] {
+                    let spec = AttentionSpec { heads, scale: 0.4, window, causal: true };
+                    check([kv_heads, 12, 5], spec, slot, segments);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn without_causality_a_token_sees_its_whole_segment() {
+        let segments = [segment(3, 0..0), segment(6, 2..9), segment(1, 0..0), segment(8, 0..11)];
+        for (heads, kv_heads) in [(1, 1), (4, 2)] {
+            let spec = AttentionSpec { heads, scale: 0.4, window: None, causal: false };
+            check([kv_heads, 8, 3], spec, 11, &segments);
         }
     }
 }

@@ -9,17 +9,16 @@ use frontdesk_engine::backend::Backend;
 use frontdesk_engine::chat_template::{Message, Role};
 use frontdesk_engine::language_model::{LanguageModel, Prefill};
 use frontdesk_engine::sampler::{best_token, log_sum_exp};
+use frontdesk_engine::state::{CHUNK, LOGIT_ROWS};
 use frontdesk_engine::{Error, ErrorKind, Result};
 use serde::Deserialize;
+use std::collections::VecDeque;
 
 /// Most labels of one request.
 pub const MOST_LABELS: usize = 256;
 
 /// With more labels than this, no examples are shown: they would fill the context.
 const MOST_SHOWN_LABELS: usize = 24;
-
-/// Tokens of a label that are scored in one step.
-const TOKENS_A_STEP: usize = 8;
 
 /// Texts without content, whose scores are the labels' biases.
 const CONTENT_FREE: [&str; 2] = ["N/A", "..."];
@@ -72,7 +71,7 @@ pub struct Usage {
 pub enum Progress {
     /// Part of a prompt is in.
     Prefill(usize, usize),
-    /// A label was scored.
+    /// Tokens of labels were read or scored.
     Scored,
     /// All is done.
     Done(Outcome),
@@ -99,15 +98,27 @@ pub struct Classification {
 }
 
 /// The labels' scores after one text.
+///
+/// All labels continue the same prompt, so one pass reads as many of them as fit, each as a branch
+/// that sees the prompt and itself alone.
 struct Scoring {
     prefill: Prefill,
     prefilled: bool,
-    /// Logits after the prompt.
-    first: Vec<f32>,
-    first_log_sum: f32,
+    /// Sums of log-probabilities by label, of the tokens scored so far.
     scores: Vec<f64>,
-    /// Tokens of the label at hand that are scored, and their log-probability so far.
-    partial: (usize, f64),
+    /// Labels before this one are read.
+    label: usize,
+    /// Tokens of that label that are read; a label longer than a pass is read in several.
+    read: usize,
+    /// Tokens read in the last pass whose successors are still to be scored.
+    wanted: VecDeque<Wanted>,
+}
+
+/// Token `index` of the last pass is followed by `next` in the label `label`.
+struct Wanted {
+    index: usize,
+    next: u32,
+    label: usize,
 }
 
 impl Classifier {
@@ -150,7 +161,8 @@ impl Classifier {
         Ok(task)
     }
 
-    /// Does the next piece of work: a chunk of a prompt, or a few tokens of a label.
+    /// Does the next piece of work: a chunk of a prompt, a pass over tokens of labels, or the
+    /// scores of a few of them.
     pub async fn step<B: Backend>(
         &mut self,
         model: &mut LanguageModel<B>,
@@ -165,11 +177,10 @@ impl Classifier {
             return Ok(progress);
         };
         if !scoring.prefilled {
-            scoring.advance(model).await?;
+            scoring.advance(model, &task.labels).await?;
             return Ok(Progress::Prefill(model.length(), scoring.prefill.total()));
         }
-        if let Some(label) = task.labels.get(scoring.scores.len()) {
-            scoring.score(model, label).await?;
+        if scoring.score(model, &task.labels).await? {
             return Ok(Progress::Scored);
         }
         let scores = std::mem::take(&mut scoring.scores);
@@ -259,57 +270,123 @@ impl Scoring {
         Self {
             prefill,
             prefilled: false,
-            first: Vec::new(),
-            first_log_sum: 0.0,
             scores: Vec::new(),
-            partial: (0, 0.0),
+            label: 0,
+            read: 0,
+            wanted: VecDeque::new(),
         }
     }
 
-    async fn advance<B: Backend>(&mut self, model: &mut LanguageModel<B>) -> Result<()> {
+    /// Reads the next chunk of the prompt; after the last one, scores the labels' first tokens.
+    async fn advance<B: Backend>(
+        &mut self,
+        model: &mut LanguageModel<B>,
+        labels: &[Vec<u32>],
+    ) -> Result<()> {
         self.prefilled = model.prefill(&mut self.prefill)?;
         if self.prefilled {
-            model.logits(self.prefill.last(), &mut self.first).await?;
-            best_token(&self.first)?;
-            self.first_log_sum = log_sum_exp(&self.first);
+            let mut logits = Vec::new();
+            model.logits(&[self.prefill.last()], &mut logits).await?;
+            best_token(&logits)?;
+            let log_sum = log_sum_exp(&logits);
+            let first = |label: &Vec<u32>| {
+                let id = label.first().ok_or_else(no_tokens)?;
+                Ok(f64::from(logits[*id as usize] - log_sum))
+            };
+            self.scores = labels.iter().map(first).collect::<Result<_>>()?;
         }
         Ok(())
     }
 
-    /// Adds the log-probabilities of the next few tokens of a label after the prompt.
+    /// Scores a few tokens of the last pass, or reads the next tokens; false once all is done.
     async fn score<B: Backend>(
+        &mut self,
+        model: &mut LanguageModel<B>,
+        labels: &[Vec<u32>],
+    ) -> Result<bool> {
+        model.check_owner(&self.prefill)?;
+        if self.wanted.is_empty() {
+            return self.read(model, labels);
+        }
+        let count = self.wanted.len().min(LOGIT_ROWS);
+        let wanted: Vec<Wanted> = self.wanted.drain(..count).collect();
+        let indices: Vec<usize> = wanted.iter().map(|wanted| wanted.index).collect();
+        let mut logits = Vec::new();
+        model.logits(&indices, &mut logits).await?;
+        for (wanted, logits) in wanted.iter().zip(logits.chunks_exact(logits.len() / count)) {
+            best_token(logits)?;
+            let log_probability = logits[wanted.next as usize] - log_sum_exp(logits);
+            self.scores[wanted.label] += f64::from(log_probability);
+        }
+        Ok(true)
+    }
+
+    /// Reads every token but the last of as many labels as one pass takes, to see how likely the
+    /// token after it is; false where none is left.
+    fn read<B: Backend>(
+        &mut self,
+        model: &mut LanguageModel<B>,
+        labels: &[Vec<u32>],
+    ) -> Result<bool> {
+        let room = CHUNK.min(model.capacity() - self.prefill.total());
+        let mut branches: Vec<&[u32]> = Vec::new();
+        let mut tokens = 0;
+        while let Some(label) = labels.get(self.label) {
+            let unread = &label[self.read..label.len() - 1];
+            if unread.len() > room || self.read > 0 {
+                // Longer than a pass: read alone, piece by piece.
+                if branches.is_empty() {
+                    self.read_piece(model, label)?;
+                    return Ok(true);
+                }
+                break;
+            }
+            if tokens + unread.len() > room {
+                break;
+            }
+            self.want(tokens, label, unread.len());
+            if !unread.is_empty() {
+                branches.push(unread);
+                tokens += unread.len();
+            }
+            self.label += 1;
+        }
+        if !branches.is_empty() {
+            model.branch(&branches)?;
+        }
+        Ok(!branches.is_empty())
+    }
+
+    /// Reads the next piece of a label that is longer than a pass.
+    fn read_piece<B: Backend>(
         &mut self,
         model: &mut LanguageModel<B>,
         label: &[u32],
     ) -> Result<()> {
-        model.check_owner(&self.prefill)?;
-        let (done, mut score) = self.partial;
-        let mut end = done + TOKENS_A_STEP;
-        if done == 0 {
-            let Some(&first) = label.first() else {
-                return Err(Error::new(ErrorKind::InvalidInput, "a label has no tokens"));
-            };
-            score += f64::from(self.first[first as usize] - self.first_log_sum);
-            end += 1;
-        }
-        // Every token but the last is read, to see how likely the one after it is.
-        let read = &label[done.saturating_sub(1)..end.min(label.len()) - 1];
-        if !read.is_empty() {
-            model.extend(read)?;
-            let mut logits = Vec::new();
-            for (index, next) in label[done.max(1)..].iter().take(read.len()).enumerate() {
-                model.logits(index, &mut logits).await?;
-                best_token(&logits)?;
-                score += f64::from(logits[*next as usize] - log_sum_exp(&logits));
-            }
-        }
-        if end < label.len() {
-            self.partial = (end, score);
-        } else {
+        let unread = &label[self.read..label.len() - 1];
+        let piece = &unread[..unread.len().min(CHUNK)];
+        model.extend(piece)?;
+        self.want(0, label, piece.len());
+        self.read += piece.len();
+        if self.read == label.len() - 1 {
             model.truncate(self.prefill.total());
-            self.scores.push(score);
-            self.partial = (0, 0.0);
+            (self.label, self.read) = (self.label + 1, 0);
         }
         Ok(())
     }
+
+    /// Notes what follows `count` tokens of a label, the first of which is token `index` of the pass.
+    fn want(&mut self, index: usize, label: &[u32], count: usize) {
+        let next = label[self.read + 1..].iter().take(count);
+        let wanted = next.enumerate().map(|(offset, next)| Wanted {
+            index: index + offset,
+            next: *next,
+            label: self.label,
+        });
+        self.wanted.extend(wanted);
+    }
+}
+
+fn no_tokens() -> Error {
+    Error::new(ErrorKind::InvalidInput, "a label has no tokens")
 }

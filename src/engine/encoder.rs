@@ -1,0 +1,198 @@
+//! The forward pass of encoder models: every token sees its whole text, norms come after each part.
+//!
+//! Source: Devlin et al., BERT, 2018.
+
+use crate::backend::{Backend, Segment};
+use crate::encoder_config::EncoderConfig;
+use crate::encoder_weights::{EncoderLayer, EncoderWeights, Linear};
+use crate::loader::Progress;
+use crate::model_file::ModelFile;
+use crate::{Error, ErrorKind, Result};
+use frontdesk_kernels::activation::Activation;
+use frontdesk_kernels::attention::AttentionSpec;
+use std::io::{Read, Seek};
+
+/// Most tokens of one forward pass, and so of one text: what the sentence-transformers models of
+/// this kind were tuned for.
+pub const PASS_TOKENS: usize = 256;
+
+/// An encoder model on a backend, with every buffer of its forward pass.
+pub struct Encoder<B: Backend> {
+    config: EncoderConfig,
+    weights: EncoderWeights<B>,
+    backend: B,
+    buffers: Buffers<B>,
+}
+
+/// Buffers for at most [`PASS_TOKENS`] tokens.
+struct Buffers<B: Backend> {
+    cursor: B::Cursor,
+    /// Keys and values of the layer at hand: nothing is remembered from pass to pass.
+    cache: B::Cache,
+    /// Residual stream, `[tokens, hidden]`.
+    residual: B::Tensor,
+    /// `[tokens, hidden]` each.
+    query: B::Tensor,
+    key: B::Tensor,
+    value: B::Tensor,
+    attended: B::Tensor,
+    update: B::Tensor,
+    /// `[tokens, feed_forward]`.
+    wide: B::Tensor,
+    /// Pooled texts, `[texts, hidden]`.
+    pooled: B::Tensor,
+}
+
+impl<B: Backend> Encoder<B> {
+    /// Loads the model of `file` to `backend`.
+    ///
+    /// # Errors
+    /// As [`Decoder::load`](crate::decoder::Decoder::load).
+    pub fn load<R: Read + Seek>(
+        file: &mut ModelFile<R>,
+        mut backend: B,
+        progress: Progress<'_>,
+    ) -> Result<Self> {
+        let config = EncoderConfig::from_metadata(file.metadata())?;
+        let weights = EncoderWeights::load(file, &config, &mut backend, progress)?;
+        let buffers = Buffers::new(&config, &mut backend)?;
+        Ok(Self { config, weights, backend, buffers })
+    }
+
+    /// Sizes and traits.
+    pub fn config(&self) -> &EncoderConfig {
+        &self.config
+    }
+
+    /// Number of token ids.
+    pub fn vocabulary(&self) -> usize {
+        self.weights.vocabulary
+    }
+
+    /// Number of weights.
+    pub fn parameters(&self) -> u64 {
+        self.weights.parameters
+    }
+
+    /// Bytes the backend holds.
+    pub fn bytes(&self) -> usize {
+        self.backend.bytes()
+    }
+
+    /// Most tokens of a text.
+    pub fn longest_text(&self) -> usize {
+        PASS_TOKENS.min(self.config.positions)
+    }
+
+    /// Runs one pass over whole texts, one after the other in `ids`, and pools each: the vector of
+    /// text `t` is the row `t` that [`Encoder::read`] gives.
+    ///
+    /// # Errors
+    /// `InvalidInput` for no text, an empty one, a too long one, too many tokens or unknown ids.
+    pub fn forward(&mut self, ids: &[u32], lengths: &[usize]) -> Result<()> {
+        self.check(ids, lengths)?;
+        let segments: Vec<Segment> =
+            lengths.iter().map(|&tokens| Segment { tokens, context: 0..0 }).collect();
+        let Self { config, weights, backend, buffers } = self;
+        backend.seek(&mut buffers.cursor, ids, 0, &segments);
+        let Buffers { cursor, residual, .. } = buffers;
+        backend.embed(cursor, &weights.embedding, 1.0, residual);
+        backend.add_bias(cursor, residual, &weights.token_type);
+        backend.add_positions(cursor, &weights.positions, residual);
+        let (norm, bias) = &weights.embedding_norm;
+        backend.layer_norm_in_place(cursor, residual, (norm, bias), config.epsilon);
+        for layer in &weights.layers {
+            buffers.attention(backend, config, layer);
+            buffers.feed_forward(backend, config, layer);
+        }
+        let Buffers { cursor, residual, pooled, .. } = buffers;
+        let rows: Vec<usize> = (0..lengths.len()).collect();
+        backend.pool(cursor, config.pooling, residual, &rows, pooled);
+        Ok(())
+    }
+
+    /// Copies the vectors of the last pass, `[texts, hidden]`, not normalised.
+    pub async fn read(&mut self, into: &mut [f32]) -> Result<()> {
+        self.backend.read(&self.buffers.pooled, into).await
+    }
+
+    fn check(&self, ids: &[u32], lengths: &[usize]) -> Result<()> {
+        let invalid = |message| Err(Error::new(ErrorKind::InvalidInput, message));
+        let tokens = lengths.iter().fold(0, |sum: usize, length| sum.saturating_add(*length));
+        let longest = self.longest_text();
+        if ids.is_empty() || ids.len() > PASS_TOKENS || ids.len() != tokens {
+            return invalid(format!(
+                "{tokens} tokens in one pass; 1 to {PASS_TOKENS} are possible"
+            ));
+        }
+        if let Some(length) = lengths.iter().find(|&&length| length == 0 || length > longest) {
+            return invalid(format!("a text of {length} tokens; 1 to {longest} are possible"));
+        }
+        match ids.iter().find(|&&id| id as usize >= self.weights.vocabulary) {
+            Some(id) => invalid(format!("token {id} is not in the vocabulary")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<B: Backend> Buffers<B> {
+    fn new(config: &EncoderConfig, backend: &mut B) -> Result<Self> {
+        let EncoderConfig { hidden, heads, feed_forward, .. } = *config;
+        let tensor = |backend: &mut B, width| backend.tensor(PASS_TOKENS, width);
+        Ok(Self {
+            cursor: backend.cursor(PASS_TOKENS)?,
+            cache: backend.cache(heads, hidden / heads, PASS_TOKENS)?,
+            residual: tensor(backend, hidden)?,
+            query: tensor(backend, hidden)?,
+            key: tensor(backend, hidden)?,
+            value: tensor(backend, hidden)?,
+            attended: tensor(backend, hidden)?,
+            update: tensor(backend, hidden)?,
+            wide: tensor(backend, feed_forward)?,
+            pooled: tensor(backend, hidden)?,
+        })
+    }
+
+    fn attention(&mut self, backend: &mut B, config: &EncoderConfig, layer: &EncoderLayer<B>) {
+        let Self { cursor, cache, residual, query, key, value, attended, update, .. } = self;
+        let outputs = &mut [
+            (&layer.query.matrix, &mut *query),
+            (&layer.key.matrix, &mut *key),
+            (&layer.value.matrix, &mut *value),
+        ];
+        backend.matmul(cursor, residual, outputs);
+        backend.add_bias(cursor, query, &layer.query.bias);
+        backend.add_bias(cursor, key, &layer.key.bias);
+        backend.add_bias(cursor, value, &layer.value.bias);
+        backend.write_cache(cursor, key, value, cache);
+        let width = config.hidden / config.heads;
+        let scale = 1.0 / (width as f32).sqrt();
+        let spec = AttentionSpec { heads: config.heads, scale, window: None, causal: false };
+        backend.attention(cursor, spec, query, cache, attended);
+        linear(backend, cursor, attended, (&layer.attention_output, &mut *update));
+        backend.add(cursor, residual, update);
+        let (norm, bias) = &layer.attention_norm;
+        backend.layer_norm_in_place(cursor, residual, (norm, bias), config.epsilon);
+    }
+
+    fn feed_forward(&mut self, backend: &mut B, config: &EncoderConfig, layer: &EncoderLayer<B>) {
+        let Self { cursor, residual, wide, update, .. } = self;
+        linear(backend, cursor, residual, (&layer.up, &mut *wide));
+        backend.activate(cursor, Activation::GeluErf, wide);
+        linear(backend, cursor, wide, (&layer.down, &mut *update));
+        backend.add(cursor, residual, update);
+        let (norm, bias) = &layer.output_norm;
+        backend.layer_norm_in_place(cursor, residual, (norm, bias), config.epsilon);
+    }
+}
+
+/// `out = x * matrix^T + bias`.
+fn linear<B: Backend>(
+    backend: &mut B,
+    at: &B::Cursor,
+    x: &B::Tensor,
+    (linear, out): (&Linear<B>, &mut B::Tensor),
+) {
+    backend.matmul(at, x, &mut [(&linear.matrix, &mut *out)]);
+    backend.add_bias(at, out, &linear.bias);
+}
