@@ -21,7 +21,9 @@ Usage: ./build.sh VERB [options]
   test [PART...]         set up and run every test, or only the named parts:
                          lint unit golden hostile browser
   lint                   the same as "test lint": formatting, clippy, licences, shell, TypeScript
-  bench [options]        time prefill and decode beside wllama in one Chromium, one thread each
+  bench [--quick] [--json FILE]
+                         time it beside wllama, llama.cpp and onnxruntime; without --quick the
+                         results go into docs/performance.md, which has all options
   demo [--port N]        set up, build and serve the demo on http://127.0.0.1:8080
   clean                  remove what was built here; the caches in ~/.cache/frontdesk stay
   help                   print this
@@ -52,13 +54,23 @@ verb_build() {
   build_www
 }
 
-# Beside wllama in one browser; options go to bench/browser.mjs (--rounds, --words, --tokens, --out).
+# Beside its peers on this machine; options go to bench/run.mjs.
 verb_bench() {
   setup_chromium
-  setup_models smollm2-135m-instruct
+  setup_models smollm2-135m-instruct gemma3-270m
   verb_build
   setup_bench_packages
-  node bench/browser.mjs --model "$FRONTDESK_CACHE/models/smollm2-135m-instruct.gguf" "$@"
+  # Native llama.cpp has no package for every system; without it the benchmark says that it is missing.
+  local status
+  set +e
+  (
+    set -e
+    setup_npm bench/peers
+  )
+  status=$?
+  set -e
+  [ $status -eq 0 ] || note "native llama.cpp could not be installed here"
+  node bench/run.mjs "$@"
 }
 
 verb_demo() {

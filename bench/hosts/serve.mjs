@@ -4,46 +4,59 @@ import { createServer } from 'node:http';
 import path from 'node:path';
 
 const TYPES = {
-  '.html': 'text/html',
   '.js': 'text/javascript',
   '.json': 'application/json',
+  '.mjs': 'text/javascript',
   '.wasm': 'application/wasm',
 };
 
 /**
- * Serves `folders` (URL prefix -> folder) on a free port of 127.0.0.1.
- * @returns {Promise<{ url: string, close: () => void }>}
+ * Serves `folders` (URL prefix -> folder) on a free port of 127.0.0.1. `isolated` sends the headers
+ * without which a page has no threads.
+ * @returns {Promise<{ url: string, takeServed: () => string[], close: () => void }>} `takeServed` gives
+ *   the files that were served since it was last called.
  */
 export function serve(folders, { isolated }) {
+  const served = new Set();
   const server = createServer((request, response) => {
-    const pathname = decodeURIComponent(new URL(request.url, 'http://localhost').pathname);
+    const { pathname } = new URL(request.url, 'http://localhost');
     if (isolated) {
       response.setHeader('Cross-Origin-Opener-Policy', 'same-origin');
       response.setHeader('Cross-Origin-Embedder-Policy', 'require-corp');
     }
     if (pathname === '/') {
       response.setHeader('Content-Type', 'text/html');
-      response.end('<!doctype html><title>bench</title>');
+      response.end('<!doctype html><html lang="en"><title>bench</title>');
       return;
     }
-    const file = locate(folders, pathname);
-    const size = file && statSync(file, { throwIfNoEntry: false })?.size;
-    if (size === undefined || size === null) {
+    const file = locate(folders, decodeURIComponent(pathname));
+    const found = file && statSync(file, { throwIfNoEntry: false });
+    if (!found?.isFile()) {
       response.writeHead(404).end();
       return;
     }
+    served.add(file);
     response.setHeader('Content-Type', TYPES[path.extname(file)] ?? 'application/octet-stream');
-    response.setHeader('Content-Length', size);
+    response.setHeader('Content-Length', found.size);
+    // As a site would: a second visit finds code in the browser's cache, and models are compared by tag.
+    response.setHeader('Cache-Control', 'max-age=3600');
+    response.setHeader('ETag', `"${found.size}-${Math.round(found.mtimeMs)}"`);
     if (request.method === 'HEAD') {
       response.end();
     } else {
       createReadStream(file).pipe(response);
     }
   });
-  return new Promise((resolve) => {
+  const takeServed = () => {
+    const files = [...served];
+    served.clear();
+    return files;
+  };
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
     server.listen(0, '127.0.0.1', () => {
       const url = `http://127.0.0.1:${server.address().port}/`;
-      resolve({ url, close: () => server.close() });
+      resolve({ url, takeServed, close: () => server.close() });
     });
   });
 }
