@@ -1,5 +1,10 @@
 //! Micro-benchmarks of the kernels: the page times these functions and divides by their work.
 
+mod profile;
+mod timed;
+
+pub use profile::Profile;
+
 use frontdesk_kernels::matmul::Workspace;
 use frontdesk_kernels::matrix::{Matrix, Precision};
 use frontdesk_kernels::pool::Pool;
@@ -33,9 +38,7 @@ impl Product {
         let raw = vec![0x11; tensor_type.bytes_of(rows * columns)?];
         let pool = Pool::serial();
         let matrices = (0..count)
-            .map(|_| {
-                Matrix::pack(&pool, tensor_type, &raw, [rows, columns], Precision::Int8, |r| r)
-            })
+            .map(|_| Matrix::pack(&pool, tensor_type, &raw, [rows, columns], Precision::Int8))
             .collect::<Result<_, _>>()
             .ok()?;
         let x = (0..tokens * columns).map(|index| (index % 17) as f32 - 8.0).collect();

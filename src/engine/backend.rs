@@ -13,17 +13,26 @@ pub use frontdesk_kernels::attention::Segment;
 use frontdesk_kernels::pooling::Pooling;
 use frontdesk_kernels::quant::TensorType;
 use std::future::Future;
+use std::ops::Range;
 
 /// A weight matrix as it lies in the model file.
 pub struct MatrixSource<'a> {
-    /// Encoding of `raw`.
+    /// Encoding of the rows.
     pub tensor_type: TensorType,
-    /// The file's bytes, row by row.
-    pub raw: &'a [u8],
     /// `[rows, columns]`.
     pub shape: [usize; 2],
     /// Row `r` on the backend is row `source_row(r)` of the file.
     pub source_row: &'a (dyn Fn(usize) -> usize + Sync),
+    /// Rows that are reordered among themselves only; a multiple of 8.
+    pub unit: usize,
+    /// Where the rows come from.
+    pub rows: &'a mut dyn RowReader,
+}
+
+/// Reads rows of one matrix, so that a large one is never whole in memory twice.
+pub trait RowReader {
+    /// The file's bytes of some rows.
+    fn read(&mut self, rows: Range<usize>) -> Result<&[u8]>;
 }
 
 /// Where the tokens in flight lie in a rotary table: angles `position * base^(-2 i / dimensions)`.

@@ -15,6 +15,9 @@ use frontdesk_kernels::rope::RopeTable;
 /// Numbers of an element-wise operation that are worth sharing among threads.
 const LEAST_NUMBERS: usize = 1 << 12;
 
+/// Bytes of a matrix that are read at a time.
+const PART_BYTES: usize = 1 << 20;
+
 /// Computes on the calling thread and those of its pool.
 #[derive(Default)]
 pub struct Cpu {
@@ -39,6 +42,13 @@ pub struct CpuCursor {
     positions: Vec<usize>,
     slot: usize,
     segments: Vec<Segment>,
+}
+
+impl CpuCursor {
+    /// Tokens in flight.
+    pub fn tokens(&self) -> usize {
+        self.ids.len()
+    }
 }
 
 impl Cpu {
@@ -79,6 +89,13 @@ impl CpuTensor {
     }
 }
 
+fn pack_error(error: PackError) -> Error {
+    match error {
+        PackError::Memory(error) => out_of_memory("a weight matrix").with_source(error),
+        error => Error::invalid_model(error.to_string()),
+    }
+}
+
 fn out_of_memory(what: &str) -> Error {
     Error::new(ErrorKind::OutOfMemory, format!("not enough memory for {what}"))
 }
@@ -92,12 +109,13 @@ impl Backend for Cpu {
     type Cursor = CpuCursor;
 
     fn matrix(&mut self, source: MatrixSource<'_>) -> Result<Matrix> {
-        let MatrixSource { tensor_type, raw, shape, source_row } = source;
-        let matrix = Matrix::pack(&self.pool, tensor_type, raw, shape, self.precision, source_row)
-            .map_err(|error| match error {
-                PackError::Memory(error) => out_of_memory("a weight matrix").with_source(error),
-                error => Error::invalid_model(error.to_string()),
-            })?;
+        let MatrixSource { tensor_type, shape, source_row, unit, rows } = source;
+        let mut matrix = Matrix::zeros(tensor_type, shape, self.precision).map_err(pack_error)?;
+        let step = (PART_BYTES / matrix.row_bytes()).next_multiple_of(unit).max(unit);
+        for first in (0..shape[0]).step_by(step) {
+            let raw = rows.read(first..shape[0].min(first + step))?;
+            matrix.fill(&self.pool, first, raw, source_row).map_err(pack_error)?;
+        }
         self.count(matrix.bytes());
         Ok(matrix)
     }

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::io::{Cursor, Read, Seek, SeekFrom};
+use std::ops::Range;
 
 use candle_core::quantized::GgmlDType;
 use candle_core::quantized::gguf_file::{Content, TensorInfo};
@@ -78,11 +79,20 @@ impl<R: Read + Seek> ModelFile<R> {
 
     /// Replaces the contents of `into` by the bytes of a tensor, exactly as the file has them.
     pub fn read_tensor(&mut self, name: &str, into: &mut Vec<u8>) -> Result<()> {
+        let bytes = self.tensor(name).map_or(0, |entry| entry.bytes);
+        self.read_part(name, 0..bytes, into)
+    }
+
+    /// As [`ModelFile::read_tensor`], a part of the bytes.
+    pub fn read_part(&mut self, name: &str, bytes: Range<usize>, into: &mut Vec<u8>) -> Result<()> {
         let Some(entry) = self.tensor(name) else {
             return Err(invalid(format!("the file has no tensor '{}'", Quoted(name))));
         };
-        let (offset, bytes) = (entry.offset, entry.bytes as u64);
-        read_range(&mut self.reader, offset, bytes, into)
+        if bytes.start > bytes.end || bytes.end > entry.bytes {
+            return Err(invalid(format!("tensor '{}' has no such part", Quoted(name))));
+        }
+        let offset = entry.offset + bytes.start as u64;
+        read_range(&mut self.reader, offset, bytes.len() as u64, into)
     }
 }
 

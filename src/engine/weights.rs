@@ -114,11 +114,12 @@ impl<R: Read + Seek, B: Backend> Loader<'_, R, B> {
             return self.matrix(name, shape);
         }
         let width = config.head_dimensions;
-        self.reordered_matrix(name, shape, &|row| {
+        let source_row = |row: usize| {
             let (head, element) = (row / width, row % width);
             let (pair, second) = (element % (width / 2), element / (width / 2));
             head * width + 2 * pair + second
-        })
+        };
+        self.reordered_matrix(name, shape, (width, &source_row))
     }
 
     fn layer(&mut self, config: &Config, index: usize) -> Result<LayerWeights<B>> {

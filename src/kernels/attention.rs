@@ -28,6 +28,8 @@ pub struct KvCache {
     dimensions: usize,
     /// A multiple of 4.
     capacity: usize,
+    /// Of a row of values: the dimensions, and zeros up to a multiple of 8.
+    width: usize,
     keys: Vec<f32>,
     values: Vec<f32>,
 }
@@ -39,9 +41,11 @@ impl KvCache {
     /// When memory does not suffice.
     pub fn new(heads: usize, dimensions: usize, capacity: usize) -> Result<Self, TryReserveError> {
         let capacity = capacity.next_multiple_of(4);
-        let length = heads.saturating_mul(dimensions).saturating_mul(capacity);
-        let (keys, values) = (try_zeros(length)?, try_zeros(length)?);
-        Ok(Self { heads, dimensions, capacity, keys, values })
+        let width = dimensions.next_multiple_of(VALUES);
+        let slots = heads.saturating_mul(capacity);
+        let keys = try_zeros(slots.saturating_mul(dimensions))?;
+        let values = try_zeros(slots.saturating_mul(width))?;
+        Ok(Self { heads, dimensions, capacity, width, keys, values })
     }
 
     /// Bytes held.
@@ -63,7 +67,7 @@ impl KvCache {
             assert!(slot < capacity, "slot {slot} of {capacity}");
             for head in 0..self.heads {
                 let from = head * dimensions..(head + 1) * dimensions;
-                let row = (head * capacity + slot) * dimensions;
+                let row = (head * capacity + slot) * self.width;
                 self.values[row..row + dimensions].copy_from_slice(&values[from.clone()]);
                 let group = (head * capacity + slot / 4 * 4) * dimensions;
                 let lanes = self.keys[group..group + 4 * dimensions].as_chunks_mut::<4>().0;
@@ -236,27 +240,47 @@ impl Pass<'_> {
         for (row, scores) in rows.iter().zip(scores.chunks_exact_mut(stride)) {
             weigh(row, &runs, scores);
         }
-        for block in (0..dimensions).step_by(8) {
-            let width = 8.min(dimensions - block);
+        for block in 0..cache.width / VALUES {
             let mut sums = [[f32x4::ZERO; 2]; QUERIES];
             for run in &runs {
-                let from = head + run.slots.start * dimensions;
-                let values = &cache.values[from..][..run.slots.len() * dimensions];
-                for (position, value) in values.chunks_exact(dimensions).enumerate() {
-                    let value = eight(&value[block..block + width]);
-                    for (index, sum) in sums.iter_mut().enumerate() {
-                        let weight = f32x4::splat(scores[index * stride + run.score + position]);
-                        sum[0] = multiply_add(value[0], weight, sum[0]);
-                        sum[1] = multiply_add(value[1], weight, sum[1]);
-                    }
-                }
+                let values =
+                    &cache.values[(kv_head * cache.capacity + run.slots.start) * cache.width..];
+                let values = values[..run.slots.len() * cache.width].as_chunks::<VALUES>().0;
+                let column = values.iter().skip(block).step_by(cache.width / VALUES);
+                let weights: [&[f32]; QUERIES] = std::array::from_fn(|index| {
+                    &scores[index * stride + run.score..][..run.slots.len()]
+                });
+                add_weighted(&mut sums, column, weights);
             }
+            let start = block * VALUES;
+            let width = VALUES.min(dimensions - start);
             for (sum, row) in sums.iter().zip(rows).take(count) {
                 let lanes = [sum[0].to_array(), sum[1].to_array()];
                 // SAFETY: each query is of one block, and each block of one part.
-                let out = unsafe { out.slice(row.at + block, width) };
+                let out = unsafe { out.slice(row.at + start, width) };
                 out.copy_from_slice(&lanes.as_flattened()[..width]);
             }
+        }
+    }
+}
+
+/// Values that are summed at a time, and of whose number a row of the cache holds a multiple.
+const VALUES: usize = 8;
+
+/// Adds one column of values, `[slot, 8]`, each slot's times its weight for each query.
+#[inline(always)]
+fn add_weighted<'a>(
+    sums: &mut [[f32x4; 2]; QUERIES],
+    column: impl Iterator<Item = &'a [f32; VALUES]>,
+    [a, b, c, d]: [&[f32]; QUERIES],
+) {
+    for ((((value, a), b), c), d) in column.zip(a).zip(b).zip(c).zip(d) {
+        let [e, f, g, h, i, j, k, l] = *value;
+        let (first, second) = (f32x4::new([e, f, g, h]), f32x4::new([i, j, k, l]));
+        for (sum, weight) in sums.iter_mut().zip([a, b, c, d]) {
+            let weight = f32x4::splat(*weight);
+            sum[0] = multiply_add(first, weight, sum[0]);
+            sum[1] = multiply_add(second, weight, sum[1]);
         }
     }
 }
@@ -336,18 +360,6 @@ fn weigh(row: &Row, runs: &[Run; 2], scores: &mut [f32]) {
         scores[context.end..own.start].fill(0.0);
     }
     scores[own.end..].fill(0.0);
-}
-
-/// Up to eight numbers, missing ones zero.
-#[inline(always)]
-fn eight(values: &[f32]) -> [f32x4; 2] {
-    let mut lanes = [0.0; 8];
-    match values.first_chunk::<8>() {
-        Some(chunk) => lanes = *chunk,
-        None => lanes[..values.len()].copy_from_slice(values),
-    }
-    let [a, b, c, d, e, f, g, h] = lanes;
-    [f32x4::new([a, b, c, d]), f32x4::new([e, f, g, h])]
 }
 
 #[cfg(test)]

@@ -440,7 +440,6 @@ mod tests {
                         &raw,
                         [rows, columns],
                         precision,
-                        |r| r,
                     )
                     .unwrap();
                     let mut out = vec![f32::NAN; tokens * rows];
@@ -468,15 +467,9 @@ mod tests {
             }
             let mut decoded = vec![0.0; 8 * columns];
             dequantise(tensor_type, &raw, &mut decoded);
-            let matrix = Matrix::pack(
-                &Pool::serial(),
-                tensor_type,
-                &raw,
-                [8, columns],
-                Precision::Int8,
-                |r| r,
-            )
-            .unwrap();
+            let matrix =
+                Matrix::pack(&Pool::serial(), tensor_type, &raw, [8, columns], Precision::Int8)
+                    .unwrap();
             for sign in [1.0, -1.0] {
                 let x = vec![127.0 * sign; columns];
                 let mut out = vec![0.0; 8];

@@ -11,6 +11,7 @@ use crate::quant::{Decoded, Format, TensorType, dequantise};
 use crate::{ACTIVATION_BLOCK, PANEL_ROWS, try_zeros};
 use std::collections::TryReserveError;
 use std::fmt;
+use std::ops::Range;
 
 /// What the products with a matrix are computed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -62,6 +63,7 @@ impl From<TryReserveError> for PackError {
 
 /// A weight matrix, `[rows, columns]`, ready for products with rows of activations.
 pub struct Matrix {
+    tensor_type: TensorType,
     pub(crate) rows: usize,
     pub(crate) columns: usize,
     pub(crate) storage: Storage,
@@ -118,33 +120,104 @@ impl Form {
 impl Matrix {
     /// Repacks `raw`, `rows * columns` weights of `tensor_type`, row by row.
     ///
-    /// Row `r` of the result is row `source_row(r)` of the file.
-    ///
     /// # Errors
     /// [`PackError`] when the bytes do not match the shape or memory does not suffice.
     pub fn pack(
         pool: &Pool,
         tensor_type: TensorType,
         raw: &[u8],
+        shape: [usize; 2],
+        precision: Precision,
+    ) -> Result<Self, PackError> {
+        let mut matrix = Self::zeros(tensor_type, shape, precision)?;
+        if matrix.row_bytes() * shape[0] != raw.len() {
+            return Err(matrix.shape_error(raw.len()));
+        }
+        matrix.fill(pool, 0, raw, |row| row)?;
+        Ok(matrix)
+    }
+
+    /// Makes room for `[rows, columns]` weights that the file keeps as `tensor_type`.
+    ///
+    /// # Errors
+    /// [`PackError`] for a shape that the type cannot have, or when memory does not suffice.
+    pub fn zeros(
+        tensor_type: TensorType,
         [rows, columns]: [usize; 2],
         precision: Precision,
-        source_row: impl Fn(usize) -> usize + Sync,
     ) -> Result<Self, PackError> {
-        let shape = [rows, columns];
-        let error = || PackError::Shape { tensor_type, shape, bytes: raw.len() };
-        let row_bytes =
-            tensor_type.bytes_of(columns).filter(|&bytes| bytes > 0).ok_or_else(error)?;
-        if rows.checked_mul(row_bytes) != Some(raw.len()) || rows == 0 {
-            return Err(error());
+        let row_bytes = tensor_type.bytes_of(columns).filter(|&bytes| bytes > 0);
+        if rows == 0 || row_bytes.and_then(|bytes| bytes.checked_mul(rows)).is_none() {
+            return Err(PackError::Shape { tensor_type, shape: [rows, columns], bytes: 0 });
         }
-        let row = |index: usize| &raw[source_row(index) * row_bytes..][..row_bytes];
         let storage = match (tensor_type.format(), precision) {
             (Some(format), Precision::Int8) if columns % ACTIVATION_BLOCK == 0 => {
-                Storage::Quantised(Quantised::pack(pool, tensor_type, format, shape, row)?)
+                Storage::Quantised(Quantised::zeros(format, [rows, columns])?)
             }
-            _ => Storage::Float(pack_float(tensor_type, shape, row)?),
+            _ => {
+                let length = rows.next_multiple_of(PANEL_ROWS).saturating_mul(columns);
+                Storage::Float(try_zeros(length)?)
+            }
         };
-        Ok(Self { rows, columns, storage })
+        Ok(Self { tensor_type, rows, columns, storage })
+    }
+
+    /// Repacks some rows from the file's bytes; `first` is a multiple of 8, and the rows are as many
+    /// as `raw` holds.
+    ///
+    /// Row `first + r` of the matrix is row `source_row(first + r) - first` of `raw`.
+    ///
+    /// # Errors
+    /// [`PackError`] when the bytes are no whole rows or too many.
+    pub fn fill(
+        &mut self,
+        pool: &Pool,
+        first: usize,
+        raw: &[u8],
+        source_row: impl Fn(usize) -> usize + Sync,
+    ) -> Result<(), PackError> {
+        let row_bytes = self.row_bytes();
+        let (count, columns) = (raw.len() / row_bytes, self.columns);
+        let fits = first.checked_add(count).is_some_and(|end| end <= self.rows);
+        if !raw.len().is_multiple_of(row_bytes) || !first.is_multiple_of(PANEL_ROWS) || !fits {
+            return Err(self.shape_error(raw.len()));
+        }
+        let tensor_type = self.tensor_type;
+        let row =
+            |index: usize| &raw[(source_row(first + index) - first) * row_bytes..][..row_bytes];
+        let panels = first / PANEL_ROWS..(first + count).div_ceil(PANEL_ROWS);
+        match (&mut self.storage, tensor_type.format()) {
+            (Storage::Quantised(quantised), Some(format)) => {
+                quantised.fill(pool, panels, columns, |lane_row, panel, lane| {
+                    if lane_row < count {
+                        panel.put_row(lane, tensor_type, format, row(lane_row));
+                    }
+                });
+            }
+            (Storage::Float(values), _) => {
+                let panel = columns * PANEL_ROWS;
+                let values = &mut values[panels.start * panel..panels.end * panel];
+                pool.each_chunk(values, panel, |index, lanes| {
+                    let mut decoded = vec![0.0; columns];
+                    for lane in 0..PANEL_ROWS.min(count - index * PANEL_ROWS) {
+                        dequantise(tensor_type, row(index * PANEL_ROWS + lane), &mut decoded);
+                        let lanes = lanes.as_chunks_mut::<PANEL_ROWS>().0.iter_mut();
+                        lanes.zip(&decoded).for_each(|(lanes, value)| lanes[lane] = *value);
+                    }
+                });
+            }
+            (Storage::Quantised(_), None) => {}
+        }
+        Ok(())
+    }
+
+    /// Bytes of a row in the file; not zero.
+    pub fn row_bytes(&self) -> usize {
+        self.tensor_type.bytes_of(self.columns).unwrap_or(1).max(1)
+    }
+
+    fn shape_error(&self, bytes: usize) -> PackError {
+        PackError::Shape { tensor_type: self.tensor_type, shape: [self.rows, self.columns], bytes }
     }
 
     /// Rows: the width of the product.
@@ -193,43 +266,46 @@ impl Matrix {
 }
 
 impl Quantised {
-    fn pack<'a>(
-        pool: &Pool,
-        tensor_type: TensorType,
-        format: &Format,
-        [rows, columns]: [usize; 2],
-        row: impl Fn(usize) -> &'a [u8] + Sync,
-    ) -> Result<Self, TryReserveError> {
+    fn zeros(format: &Format, [rows, columns]: [usize; 2]) -> Result<Self, TryReserveError> {
         let padded = rows.next_multiple_of(PANEL_ROWS);
         let form = Form::of(format);
-        let groups = columns / format.group;
-        let panel_codes = PANEL_ROWS * columns / if form == Form::Nibbles { 2 } else { 1 };
-        let mut packed = Self {
+        let scales = padded * (columns / format.group);
+        Ok(Self {
             group: format.group,
             offset: if form == Form::SignedBytes { 0 } else { format.offset },
             form,
-            codes: try_zeros(padded / PANEL_ROWS * panel_codes)?,
-            scales: try_zeros(padded * groups)?,
-            mins: try_zeros(if format.offset == 0 { padded * groups } else { 0 })?,
-        };
-        let scales = Disjoint::new(&mut packed.scales);
-        let mins = Disjoint::new(&mut packed.mins);
-        pool.each_chunk(&mut packed.codes, panel_codes, |panel, codes| {
-            let (start, length) = (panel * groups * PANEL_ROWS, groups * PANEL_ROWS);
+            codes: try_zeros(padded * columns / if form == Form::Nibbles { 2 } else { 1 })?,
+            scales: try_zeros(scales)?,
+            mins: try_zeros(if format.offset == 0 { scales } else { 0 })?,
+        })
+    }
+
+    /// Calls `put` with each row's index among those filled, its panel and its lane there.
+    fn fill(
+        &mut self,
+        pool: &Pool,
+        panels: Range<usize>,
+        columns: usize,
+        put: impl Fn(usize, &mut PanelMut<'_>, usize) + Sync,
+    ) {
+        let form = self.form;
+        let panel_codes = PANEL_ROWS * columns / if form == Form::Nibbles { 2 } else { 1 };
+        let length = columns / self.group * PANEL_ROWS;
+        let scales = Disjoint::new(&mut self.scales);
+        let mins = Disjoint::new(&mut self.mins);
+        let codes = &mut self.codes[panels.start * panel_codes..panels.end * panel_codes];
+        pool.each_chunk(codes, panel_codes, |index, codes| {
+            let start = (panels.start + index) * length;
             // SAFETY: each panel is visited once, and panels do not overlap.
             let (scales, mins) = unsafe {
-                (
-                    scales.slice(start, length),
-                    mins.slice(start.min(mins.len()), length.min(mins.len())),
-                )
+                let mins_length = length.min(mins.len());
+                (scales.slice(start, length), mins.slice(start.min(mins.len()), mins_length))
             };
-            let mut panel_rows = PanelMut { form, codes, scales, mins };
-            let first = panel * PANEL_ROWS;
-            for lane in 0..PANEL_ROWS.min(rows - first) {
-                panel_rows.put_row(lane, tensor_type, format, row(first + lane));
+            let mut panel = PanelMut { form, codes, scales, mins };
+            for lane in 0..PANEL_ROWS {
+                put(index * PANEL_ROWS + lane, &mut panel, lane);
             }
         });
-        Ok(packed)
     }
 
     fn decode_row(&self, panel: usize, lane: usize, columns: usize, out: &mut [f32]) {
@@ -312,24 +388,6 @@ impl PanelMut<'_> {
     }
 }
 
-fn pack_float<'a>(
-    tensor_type: TensorType,
-    [rows, columns]: [usize; 2],
-    row: impl Fn(usize) -> &'a [u8],
-) -> Result<Vec<f32>, TryReserveError> {
-    let length = rows.next_multiple_of(PANEL_ROWS).saturating_mul(columns);
-    let mut values = try_zeros(length)?;
-    let mut decoded = vec![0.0; columns];
-    for index in 0..rows {
-        dequantise(tensor_type, row(index), &mut decoded);
-        let panel = &mut values[index / PANEL_ROWS * columns * PANEL_ROWS..];
-        for (lanes, value) in panel.as_chunks_mut::<PANEL_ROWS>().0.iter_mut().zip(&decoded) {
-            lanes[index % PANEL_ROWS] = *value;
-        }
-    }
-    Ok(values)
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -382,7 +440,6 @@ pub(crate) mod tests {
                         &raw,
                         [rows, columns],
                         precision,
-                        |r| r,
                     )
                     .unwrap();
                     let mut row = vec![0.0; columns];
@@ -402,15 +459,8 @@ pub(crate) mod tests {
         {
             let raw = vec![0; bytes];
             assert!(
-                Matrix::pack(
-                    &Pool::serial(),
-                    TensorType::Q4_0,
-                    &raw,
-                    shape,
-                    Precision::Int8,
-                    |r| r
-                )
-                .is_err()
+                Matrix::pack(&Pool::serial(), TensorType::Q4_0, &raw, shape, Precision::Int8)
+                    .is_err()
             );
         }
     }
