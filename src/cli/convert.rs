@@ -248,3 +248,6 @@ fn write(
     }
     written.with_context(|| format!("cannot write {}", to.display()))
 }
+
+#[cfg(test)]
+mod tests;

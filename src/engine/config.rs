@@ -38,6 +38,8 @@ pub struct Config {
     pub attention_scale: f32,
     /// Queries and keys rotate neighbouring elements in the file's row order.
     pub rope_pairs_neighbours: bool,
+    /// Queries, keys and values get a bias.
+    pub qkv_bias: bool,
     /// Queries and keys are normalised head by head.
     pub qk_norm: bool,
     /// The outputs of attention and feed-forward are normalised before they are added.
@@ -69,8 +71,10 @@ impl Config {
         match architecture {
             "llama" => Header { metadata, prefix: architecture }.llama(),
             "gemma3" => Header { metadata, prefix: architecture }.gemma3(),
+            "qwen2" => Header { metadata, prefix: architecture }.qwen2(),
+            "qwen3" => Header { metadata, prefix: architecture }.qwen3(),
             other => Err(unsupported(format!(
-                "architecture '{}' is not supported (llama and gemma3 are)",
+                "architecture '{}' is not supported (llama, gemma3, qwen2 and qwen3 are)",
                 Quoted(other)
             ))),
         }
@@ -164,6 +168,7 @@ impl Header<'_> {
             embedding_scale: 1.0,
             attention_scale: 1.0 / (head_dimensions as f32).sqrt(),
             rope_pairs_neighbours: true,
+            qkv_bias: false,
             qk_norm: false,
             sandwich_norms: false,
             global: LayerAttention {
@@ -192,6 +197,16 @@ impl Header<'_> {
         } else {
             Ok(config)
         }
+    }
+
+    /// Qwen 2: biases, and rotation in half-split form.
+    fn qwen2(&self) -> Result<Config> {
+        Ok(Config { rope_pairs_neighbours: false, qkv_bias: true, ..self.llama()? })
+    }
+
+    /// Qwen 3: no biases, but norms on queries and keys, and heads of a width of their own.
+    fn qwen3(&self) -> Result<Config> {
+        Ok(Config { rope_pairs_neighbours: false, qk_norm: true, ..self.llama()? })
     }
 
     /// Gemma 3: five layers with a window to one without, each kind with its own RoPE base.

@@ -231,6 +231,11 @@ impl<B: Backend> LayerPass<'_, B> {
         backend.rms_norm(cursor, residual, &layer.attention_norm, config.epsilon, normed);
         let outputs = &mut [(&layer.query, &mut *query), (&layer.key, key), (&layer.value, value)];
         backend.matmul(cursor, normed, outputs);
+        if let Some([query_bias, key_bias, value_bias]) = &layer.qkv_bias {
+            backend.add_bias(cursor, query, query_bias);
+            backend.add_bias(cursor, key, key_bias);
+            backend.add_bias(cursor, value, value_bias);
+        }
         if let Some((query_norm, key_norm)) = &layer.qk_norm {
             backend.rms_norm_in_place(cursor, query, query_norm, config.epsilon);
             backend.rms_norm_in_place(cursor, key, key_norm, config.epsilon);

@@ -33,6 +33,8 @@ pub struct LayerWeights<B: Backend> {
     pub key: B::Matrix,
     /// `[kv, hidden]`.
     pub value: B::Matrix,
+    /// `[query]`, `[kv]`, `[kv]`: queries, keys, values.
+    pub qkv_bias: Option<[B::Vector; 3]>,
     /// `[head]` each: queries, keys.
     pub qk_norm: Option<(B::Vector, B::Vector)>,
     /// `[hidden, query]`.
@@ -61,7 +63,8 @@ impl<B: Backend> Weights<B> {
         backend: &mut B,
         progress: Progress<'_>,
     ) -> Result<Self> {
-        refuse_unknown(file, &TENSORS, &LAYER_TENSORS)?;
+        let biases: &[&str] = if config.qkv_bias { &LAYER_BIASES } else { &[] };
+        refuse_unknown(file, &TENSORS, &[&LAYER_TENSORS, biases].concat())?;
         let vocabulary = match file.tensor("token_embd.weight").map(|entry| &entry.shape[..]) {
             Some(&[vocabulary, _]) => vocabulary,
             _ => return Err(Error::invalid_model("token_embd.weight is missing or not a matrix")),
@@ -84,6 +87,9 @@ impl<B: Backend> Weights<B> {
 
 /// Tensors outside the layers.
 const TENSORS: [&str; 3] = ["token_embd.weight", "output.weight", "output_norm.weight"];
+
+/// Biases of a layer, where the architecture has them.
+const LAYER_BIASES: [&str; 3] = ["attn_q.bias", "attn_k.bias", "attn_v.bias"];
 
 /// Tensors of a layer.
 const LAYER_TENSORS: [&str; 13] = [
@@ -131,6 +137,14 @@ impl<R: Read + Seek, B: Backend> Loader<'_, R, B> {
             query: self.rotated_matrix(&name("attn_q"), [query, hidden], config)?,
             key: self.rotated_matrix(&name("attn_k"), [kv, hidden], config)?,
             value: self.matrix(&name("attn_v"), [kv, hidden])?,
+            qkv_bias: match config.qkv_bias {
+                true => Some([
+                    self.vector(&format!("blk.{index}.attn_q.bias"), query)?,
+                    self.vector(&format!("blk.{index}.attn_k.bias"), kv)?,
+                    self.vector(&format!("blk.{index}.attn_v.bias"), kv)?,
+                ]),
+                false => None,
+            },
             qk_norm: match config.qk_norm {
                 true => Some((
                     self.vector(&name("attn_q_norm"), head)?,

@@ -11,7 +11,10 @@ use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
 use frontdesk_kernels::quant::TensorType;
 
-pub use tiny_models::{tiny_gemma3, tiny_gemma3_builder, tiny_llama, tiny_llama_builder};
+pub use tiny_models::{
+    tiny_bert_builder, tiny_gemma3, tiny_gemma3_builder, tiny_llama, tiny_llama_builder,
+    tiny_qwen2_builder, tiny_qwen3_builder,
+};
 
 /// Collects metadata and tensors and writes them as one GGUF file.
 #[derive(Clone, Debug)]

@@ -34,6 +34,30 @@ const PIECES: [&str; 30] = [
     "ed", "ar",
 ];
 
+/// Adds a WordPiece tokenizer in GGUF's spelling; returns the number of tokens.
+pub(super) fn word_piece_vocabulary(builder: GgufBuilder) -> (GgufBuilder, usize) {
+    let special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
+    let words =
+        ["the", "card", "was", "charged", "twice", "pay", "hello", "world", "!", ",", "[", "]"];
+    let letters = 'a'..='z';
+    let starts =
+        words.iter().map(|word| (*word).to_owned()).chain(letters.clone().map(String::from));
+    let starts = starts.map(|word| format!("\u{2581}{word}"));
+    let pieces =
+        ["ment", "ing", "ed"].map(str::to_owned).into_iter().chain(letters.map(String::from));
+    let tokens: Vec<String> =
+        special.iter().map(|token| (*token).to_owned()).chain(starts).chain(pieces).collect();
+    let kind = |index: usize| if index < special.len() { CONTROL } else { NORMAL };
+    let builder = builder
+        .set("tokenizer.ggml.model", text("bert"))
+        .set("tokenizer.ggml.tokens", strings(tokens.iter().map(String::as_str)))
+        .set("tokenizer.ggml.token_type", integers((0..tokens.len()).map(kind)))
+        .set("tokenizer.ggml.unknown_token_id", Value::U32(1))
+        .set("tokenizer.ggml.cls_token_id", Value::U32(2))
+        .set("tokenizer.ggml.seperator_token_id", Value::U32(3));
+    (builder, tokens.len())
+}
+
 /// Adds a byte-level BPE tokenizer; returns the number of tokens.
 pub(super) fn byte_pair_vocabulary(builder: GgufBuilder) -> (GgufBuilder, usize) {
     let mut tokens: Vec<(String, i32)> = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
