@@ -12,11 +12,19 @@ use frontdesk_engine::{ErrorKind, config::Config};
 use frontdesk_kernels::matrix::Precision;
 use frontdesk_kernels::quant::{TensorType, dequantise};
 use std::io::Cursor;
-use support::gguf_maker::{candle_type, pseudo_random, quantised, tiny_gemma3, tiny_llama};
+use support::gguf_maker::{
+    candle_type, pseudo_random, quantised, tiny_gemma3, tiny_llama, tiny_qwen2_builder,
+    tiny_qwen3_builder,
+};
 
 type TinyModel = fn(TensorType) -> Vec<u8>;
 
-const TINY_MODELS: [(&str, TinyModel); 2] = [("llama", tiny_llama), ("gemma3", tiny_gemma3)];
+const TINY_MODELS: [(&str, TinyModel); 4] = [
+    ("llama", tiny_llama),
+    ("gemma3", tiny_gemma3),
+    ("qwen2", |tensor_type| tiny_qwen2_builder(tensor_type).build()),
+    ("qwen3", |tensor_type| tiny_qwen3_builder(tensor_type).build()),
+];
 
 fn decoder(bytes: Vec<u8>, precision: Precision) -> Decoder<Cpu> {
     let mut file = ModelFile::open(Cursor::new(bytes)).unwrap();

@@ -2,5 +2,6 @@
 #![forbid(unsafe_code)]
 
 pub mod classify;
+mod scoring;
 
 pub use classify::{Classification, Classifier, ClassifyRequest, Label, Outcome, Progress, Usage};
