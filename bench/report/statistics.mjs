@@ -16,6 +16,6 @@ export function median(values) {
 
 /** Rounded for people and files: three digits behind the point below 10, else one. */
 export function round(value) {
-  if (value === undefined || value === null) return null;
+  if (!Number.isFinite(value)) return null;
   return Number(value.toFixed(Math.abs(value) < 10 ? 3 : 1));
 }

@@ -2,9 +2,10 @@
 //!
 //! With a quantised matrix the sum runs group by group in integers:
 //! `out += scale_w * scale_x * (sum(code * x) - offset * sum(x)) + minimum * scale_x * sum(x)`.
-//! What does not depend on the codes is a small product of its own, first.
 
-use crate::arch::{self, Accumulator, Activations, Code, Codes, Mask, NIBBLE_COLUMNS, STEP};
+use crate::arch::{
+    self, Accumulator, Activation, Activations, Code, Codes, Mask, NIBBLE_COLUMNS, STEP,
+};
 use crate::matrix::{Form, Matrix, Quantised, Storage};
 use crate::pool::{Disjoint, Pool};
 use crate::quantise::{QuantisedRows, TILE_TOKENS, Tile};
@@ -62,8 +63,9 @@ impl Workspace {
             for product in &products {
                 let start = range.start.max(product.panels.start);
                 let end = range.end.min(product.panels.end);
-                for panel in start..end {
-                    product.panel(panel - product.panels.start, x, activations);
+                if start < end {
+                    let first = product.panels.start;
+                    product.panels(start - first..end - first, x, activations);
                 }
             }
         });
@@ -79,21 +81,39 @@ struct Product<'a> {
 }
 
 impl Product<'_> {
-    fn panel(&self, panel: usize, x: &[f32], activations: &QuantisedRows) {
+    fn panels(&self, panels: Range<usize>, x: &[f32], activations: &QuantisedRows) {
         let columns = self.matrix.columns;
         match &self.matrix.storage {
             Storage::Float(values) => {
-                let length = columns * PANEL_ROWS;
-                let weights = values[panel * length..][..length].as_chunks::<PANEL_ROWS>().0;
-                float_panel(weights, x, &self.out, panel);
+                for panel in panels {
+                    let length = columns * PANEL_ROWS;
+                    let weights = values[panel * length..][..length].as_chunks::<PANEL_ROWS>().0;
+                    float_panel(weights, x, &self.out, panel);
+                }
             }
             Storage::Quantised(weights) => {
                 assert_eq!(activations.shape(), [x.len() / columns, columns]);
-                quantised_panel(Panel::new(weights, columns, panel), activations, &self.out, panel);
+                let panel = |panel| Panel::new(weights, columns, panel);
+                if let [1, _] = activations.shape() {
+                    // Several panels are several streams of memory, which the processor fetches ahead.
+                    let mut next = panels.start;
+                    while next + STREAMS <= panels.end {
+                        let panels = std::array::from_fn(|index| panel(next + index));
+                        one_token::<STREAMS>(panels, activations, &self.out);
+                        next += STREAMS;
+                    }
+                    (next..panels.end)
+                        .for_each(|index| one_token([panel(index)], activations, &self.out));
+                } else {
+                    panels.for_each(|index| several_tokens(panel(index), activations, &self.out));
+                }
             }
         }
     }
 }
+
+/// Panels that a product with one token reads at once.
+const STREAMS: usize = 4;
 
 /// Where sums go: `[tokens, rows]`, each panel a band of columns.
 struct Band<'a> {
@@ -120,67 +140,80 @@ impl Band<'_> {
     }
 }
 
-/// Codes, scales and minima of one panel.
+/// The groups of one panel; see [`Quantised`].
 #[derive(Clone, Copy)]
 struct Panel<'a> {
-    codes: &'a [u8],
+    index: usize,
+    bytes: &'a [u8],
+    code_bytes: usize,
+    group_bytes: usize,
     form: Form,
     group: usize,
     offset: i32,
-    scales: &'a [[f32; PANEL_ROWS]],
-    mins: &'a [[f32; PANEL_ROWS]],
 }
 
 impl<'a> Panel<'a> {
     fn new(weights: &'a Quantised, columns: usize, panel: usize) -> Self {
         let &Quantised { group, offset, form, .. } = weights;
-        let bytes = PANEL_ROWS * columns / if form == Form::Nibbles { 2 } else { 1 };
-        let groups = panel * (columns / group)..(panel + 1) * (columns / group);
         Self {
-            codes: &weights.codes[panel * bytes..][..bytes],
+            index: panel,
+            bytes: weights.panel(columns, panel),
+            code_bytes: weights.code_bytes(),
+            group_bytes: weights.group_bytes(),
             form,
             group,
             offset,
-            scales: &weights.scales.as_chunks().0[groups.clone()],
-            mins: weights.mins.as_chunks().0.get(groups).unwrap_or_default(),
         }
+    }
+
+    /// The bytes of a group.
+    #[inline(always)]
+    fn group(&self, index: usize) -> &'a [u8] {
+        &self.bytes[index * self.group_bytes..][..self.group_bytes]
     }
 }
 
-/// All tokens with one panel. Unpacking pays once a panel is used for more than one token.
-fn quantised_panel(weights: Panel<'_>, x: &QuantisedRows, out: &Band<'_>, panel: usize) {
-    let [tokens, columns] = x.shape();
-    if tokens == 1 {
-        let kernel = match weights.form {
-            Form::Nibbles => tile::<1, Nibbles>,
-            Form::Bytes | Form::SignedBytes => tile::<1, Bytes>,
-            Form::Halves => tile::<1, Halves<Bytes>>,
-        };
-        x.tiles().for_each(|tile| kernel(weights, weights.codes, tile, out, panel));
-        return;
-    }
+/// One token with some panels, whose codes are read as they are stored.
+fn one_token<const PANELS: usize>(panels: [Panel<'_>; PANELS], x: &QuantisedRows, out: &Band<'_>) {
+    let kernel = match panels[0].form {
+        Form::Nibbles => tile::<1, PANELS, Nibbles>,
+        Form::Bytes | Form::SignedBytes => tile::<1, PANELS, Bytes>,
+        Form::Halves => tile::<1, PANELS, Halves<Bytes>>,
+    };
+    let codes = (panels.map(|panel| panel.bytes), panels[0].group_bytes);
+    x.tiles().for_each(|tile| kernel(panels, codes, tile, out));
+}
+
+/// All tokens with one panel, unpacked for them.
+fn several_tokens(weights: Panel<'_>, x: &QuantisedRows, out: &Band<'_>) {
+    let [_, columns] = x.shape();
     UNPACKED.with_borrow_mut(|unpacked| {
         unpacked.resize(PANEL_ROWS * columns, Code::default());
         let kernel = match weights.form {
             Form::Nibbles => unpack::<Nibbles>,
             _ => unpack::<Bytes>,
         };
-        kernel(weights.codes, unpacked);
+        kernel(weights, unpacked);
         let kernel = match weights.form {
             Form::Halves => several::<Halves<Unpacked>>,
             _ => several::<Unpacked>,
         };
-        x.tiles().for_each(|tile| kernel(weights, unpacked, tile, out, panel));
+        let codes = ([&unpacked[..]], PANEL_ROWS * weights.group);
+        x.tiles().for_each(|tile| kernel([weights], codes, tile, out));
     });
 }
 
-fn unpack<S: Source<Element = u8>>(packed: &[u8], unpacked: &mut [Code]) {
+fn unpack<S: Source<Element = u8>>(weights: Panel<'_>, unpacked: &mut [Code]) {
     let mask = arch::nibble_mask();
-    let steps = unpacked.as_chunks_mut::<{ 4 * STEP }>().0.chunks_exact_mut(2 * S::STEPS);
-    for (codes, sides) in packed.chunks_exact(S::ELEMENTS).zip(steps) {
-        for (step, sides) in sides.as_chunks_mut::<2>().0.iter_mut().enumerate() {
-            for (codes, side) in S::load(codes, step, mask).into_iter().zip(sides) {
-                arch::store(codes, side);
+    let unpacked = unpacked.chunks_exact_mut(PANEL_ROWS * weights.group);
+    for (group, unpacked) in unpacked.enumerate() {
+        let bytes = weights.group(group);
+        let steps = unpacked.as_chunks_mut::<{ 4 * STEP }>().0.chunks_exact_mut(2 * S::STEPS);
+        for (codes, sides) in bytes[..weights.code_bytes].chunks_exact(S::ELEMENTS).zip(steps) {
+            for (step, sides) in sides.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+                for (codes, side) in S::load(codes, step, mask).into_iter().zip(sides) {
+                    arch::store(codes, side);
+                }
             }
         }
     }
@@ -264,84 +297,106 @@ impl<S: Source> Source for Halves<S> {
     }
 }
 
+/// Codes of each panel by group, and from one group's first element to the next one's.
+type Strided<'a, T, const PANELS: usize> = ([&'a [T]; PANELS], usize);
+
 /// A tile of any number of tokens.
 fn several<S: Source>(
-    weights: Panel<'_>,
-    codes: &[S::Element],
+    panels: [Panel<'_>; 1],
+    codes: Strided<'_, S::Element, 1>,
     x: Tile<'_>,
     out: &Band<'_>,
-    panel: usize,
 ) {
     let kernel = match x.tokens {
-        1 => tile::<1, S>,
-        2 => tile::<2, S>,
-        3 => tile::<3, S>,
-        _ => tile::<TILE_TOKENS, S>,
+        1 => tile::<1, 1, S>,
+        2 => tile::<2, 1, S>,
+        3 => tile::<3, 1, S>,
+        _ => tile::<TILE_TOKENS, 1, S>,
     };
-    kernel(weights, codes, x, out, panel);
+    kernel(panels, codes, x, out);
 }
 
-/// `TOKENS` tokens with one panel.
-///
-/// The loop over the steps of a group must stay a loop: unrolled, the compiler orders it sum by sum
-/// and runs out of registers. That is why the group's length is no constant here.
-fn tile<const TOKENS: usize, S: Source>(
-    weights: Panel<'_>,
-    codes: &[S::Element],
+/// `TOKENS` tokens with `PANELS` panels, whose groups are read in turn.
+fn tile<const TOKENS: usize, const PANELS: usize, S: Source>(
+    panels: [Panel<'_>; PANELS],
+    (codes, stride): Strided<'_, S::Element, PANELS>,
     x: Tile<'_>,
     out: &Band<'_>,
-    panel: usize,
 ) {
     assert_eq!(x.tokens, TOKENS);
-    let groups = if weights.group == ACTIVATION_BLOCK { x.by_block } else { x.by_half };
-    let mut sums = constants::<TOKENS>(weights, groups.sums);
-    let (steps, mask) = (weights.group / STEP, arch::nibble_mask());
-    let groups = codes
-        .chunks_exact(S::ELEMENTS * steps / S::STEPS)
-        .zip(x.codes.as_chunks::<STEP>().0.chunks_exact(steps * TOKENS))
-        .zip(groups.scales.as_chunks::<TOKENS>().0)
-        .zip(weights.scales);
-    for (((codes, x), x_scales), scales) in groups {
-        let mut integers = [[arch::zero(); 2]; TOKENS];
-        for (codes, x) in codes.chunks_exact(S::ELEMENTS).zip(x.chunks_exact(S::STEPS * TOKENS)) {
-            for step in 0..S::STEPS {
-                let [low, high] = S::load(codes, step, mask);
-                for (token, integers) in integers.iter_mut().enumerate() {
-                    let x = arch::splat(&x[step * TOKENS + token]);
-                    integers[0] = S::dot(integers[0], low, x);
-                    integers[1] = S::dot(integers[1], high, x);
+    let Panel { group, code_bytes, offset, .. } = panels[0];
+    let x_groups = if group == ACTIVATION_BLOCK { x.by_block } else { x.by_half };
+    let (steps, mask) = (group / STEP, arch::nibble_mask());
+    let code_elements = S::ELEMENTS * steps / S::STEPS;
+    let mut sums = [[[f32x4::ZERO; 2]; TOKENS]; PANELS];
+    let groups = x.codes.as_chunks::<STEP>().0.chunks_exact(steps * TOKENS);
+    let x_scales = x_groups.scales.as_chunks::<TOKENS>().0;
+    let x_sums = x_groups.sums.as_chunks::<TOKENS>().0;
+    for (index, ((x, x_scales), x_sums)) in groups.zip(x_scales).zip(x_sums).enumerate() {
+        let codes = codes.map(|codes| &codes[index * stride..][..code_elements]);
+        let integers = dots::<TOKENS, PANELS, S>(codes, x, mask);
+        for ((panel, integers), sums) in panels.iter().zip(integers).zip(&mut sums) {
+            let [scales, minima] = split_scales(&panel.group(index)[code_bytes..], offset);
+            for (((sums, integers), x_scale), x_sum) in
+                sums.iter_mut().zip(integers).zip(x_scales).zip(x_sums)
+            {
+                let (x_scale, x_sum) = (f32x4::splat(*x_scale), f32x4::splat(*x_sum));
+                for side in 0..2 {
+                    let product = arch::finish(integers[side]) * x_scale;
+                    let sum = arch::multiply_add(minima[side], x_sum, sums[side]);
+                    sums[side] = arch::multiply_add(product, scales[side], sum);
                 }
             }
         }
-        let [low, high] = split_lanes(scales);
-        for ((sums, integers), x_scale) in sums.iter_mut().zip(integers).zip(x_scales) {
-            let x_scale = f32x4::splat(*x_scale);
-            let [first, second] = integers.map(arch::finish);
-            sums[0] = arch::multiply_add(first * x_scale, low, sums[0]);
-            sums[1] = arch::multiply_add(second * x_scale, high, sums[1]);
-        }
     }
-    for (token, sums) in sums.into_iter().enumerate() {
-        out.store(panel, x.first + token, sums);
+    for (panel, sums) in panels.iter().zip(sums) {
+        for (token, sums) in sums.into_iter().enumerate() {
+            out.store(panel.index, x.first + token, sums);
+        }
     }
 }
 
-/// What does not depend on the codes: `sum_g minimum[g] * sum(x[g])`, where a format with an offset
-/// has the minimum `-offset * scale`.
+/// Dot products of one group of each panel's 8 rows with each token.
+///
+/// The loop over the steps must stay a loop: unrolled, the compiler orders it sum by sum and runs out
+/// of registers. That is why the group's length is no constant here.
 #[inline(always)]
-fn constants<const TOKENS: usize>(weights: Panel<'_>, x_sums: &[f32]) -> [RowSums; TOKENS] {
-    let mut sums = [[f32x4::ZERO; 2]; TOKENS];
-    let minima = if weights.offset == 0 { weights.mins } else { weights.scales };
-    for (minima, x_sums) in minima.iter().zip(x_sums.as_chunks::<TOKENS>().0) {
-        let [low, high] = split_lanes(minima);
-        for (sums, x_sum) in sums.iter_mut().zip(x_sums) {
-            let x_sum = f32x4::splat(*x_sum);
-            sums[0] = arch::multiply_add(low, x_sum, sums[0]);
-            sums[1] = arch::multiply_add(high, x_sum, sums[1]);
+fn dots<const TOKENS: usize, const PANELS: usize, S: Source>(
+    codes: [&[S::Element]; PANELS],
+    x: &[[Activation; STEP]],
+    mask: Mask,
+) -> [[[Accumulator; 2]; TOKENS]; PANELS] {
+    let mut sums = [[[arch::zero(); 2]; TOKENS]; PANELS];
+    let chunks = x.chunks_exact(S::STEPS * TOKENS);
+    assert!(codes.iter().all(|codes| codes.len() == chunks.len() * S::ELEMENTS));
+    for (chunk, x) in chunks.enumerate() {
+        let start = chunk * S::ELEMENTS;
+        // SAFETY: there are as many chunks of codes as of activations, as asserted above.
+        let codes = codes.map(|codes| unsafe { codes.get_unchecked(start..start + S::ELEMENTS) });
+        for step in 0..S::STEPS {
+            for (codes, sums) in codes.iter().zip(&mut sums) {
+                let [low, high] = S::load(codes, step, mask);
+                for (token, sums) in sums.iter_mut().enumerate() {
+                    let x = arch::splat(&x[step * TOKENS + token]);
+                    sums[0] = S::dot(sums[0], low, x);
+                    sums[1] = S::dot(sums[1], high, x);
+                }
+            }
         }
     }
-    let factor = if weights.offset == 0 { 1.0 } else { -weights.offset as f32 };
-    sums.map(|sums| sums.map(|sum| sum * f32x4::splat(factor)))
+    sums
+}
+
+/// Scales and minima of 8 rows; a format with an offset has the minimum `-offset * scale`.
+#[inline(always)]
+fn split_scales(bytes: &[u8], offset: i32) -> [[f32x4; 2]; 2] {
+    let quads = bytes.as_chunks::<16>().0;
+    let scales = [arch::load_floats(&quads[0]), arch::load_floats(&quads[1])];
+    let minima = match quads.get(2..4) {
+        Some([low, high]) => [arch::load_floats(low), arch::load_floats(high)],
+        _ => scales.map(|scale| scale * f32x4::splat(-offset as f32)),
+    };
+    [scales, minima]
 }
 
 #[inline(always)]

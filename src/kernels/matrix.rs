@@ -1,12 +1,13 @@
 //! Weights repacked for the kernels: panels of 8 rows, interleaved so that lanes are rows.
 //!
-//! A panel holds, for each run of a few columns, the codes of row 0, of row 1, ... of row 7; how
-//! many columns a run has and how 4-bit codes share bytes is what the target's dot product likes.
-//! Scales and minima are `[panel, group, 8 rows]`. Float panels are `[column, 8 rows]`. Missing rows
-//! of the last panel are zero.
+//! A quantised panel is one stream of groups of 16 or 32 columns, each its codes, then 8 scales, then
+//! 8 minima where the format has them. The codes hold, for each run of a few columns, those of row
+//! 0, of row 1, ... of row 7; how many columns a run has and how 4-bit codes share bytes is what the
+//! target's dot product likes. Float panels are `[column, 8 rows]`. Missing rows of the last panel
+//! are zero.
 
 use crate::arch::{self, NIBBLE_COLUMNS, STEP, Wide};
-use crate::pool::{Disjoint, Pool};
+use crate::pool::Pool;
 use crate::quant::{Decoded, Format, TensorType, dequantise};
 use crate::{ACTIVATION_BLOCK, PANEL_ROWS, try_zeros};
 use std::collections::TryReserveError;
@@ -78,17 +79,17 @@ pub(crate) enum Storage {
 pub(crate) struct Quantised {
     /// Columns that share a scale: 16 or 32.
     pub(crate) group: usize,
-    /// Subtracted from every code.
+    /// Subtracted from every code; formats with an offset have no minima.
     pub(crate) offset: i32,
     /// How codes are stored.
     pub(crate) form: Form,
-    /// `[panel, column / 8, 8 rows, 4 bytes]` of nibbles or `[panel, column / STEP, 8 rows, STEP]`.
-    pub(crate) codes: Vec<u8>,
-    /// `[panel, group, 8]`.
-    pub(crate) scales: Vec<f32>,
-    /// As `scales`; empty where the format has an offset instead.
-    pub(crate) mins: Vec<f32>,
+    has_minima: bool,
+    /// `[panel, group, group_bytes]`.
+    bytes: Vec<u8>,
 }
+
+/// Bytes of 8 scales or minima.
+pub(crate) const SCALES_BYTES: usize = 4 * PANEL_ROWS;
 
 /// How codes are stored, and so how they go through the dot product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -239,7 +240,7 @@ impl Matrix {
     pub fn bytes(&self) -> usize {
         match &self.storage {
             Storage::Float(values) => values.len() * 4,
-            Storage::Quantised(q) => q.codes.len() + 4 * (q.scales.len() + q.mins.len()),
+            Storage::Quantised(quantised) => quantised.bytes.len(),
         }
     }
 
@@ -267,17 +268,37 @@ impl Matrix {
 
 impl Quantised {
     fn zeros(format: &Format, [rows, columns]: [usize; 2]) -> Result<Self, TryReserveError> {
-        let padded = rows.next_multiple_of(PANEL_ROWS);
         let form = Form::of(format);
-        let scales = padded * (columns / format.group);
-        Ok(Self {
+        let mut empty = Self {
             group: format.group,
             offset: if form == Form::SignedBytes { 0 } else { format.offset },
             form,
-            codes: try_zeros(padded * columns / if form == Form::Nibbles { 2 } else { 1 })?,
-            scales: try_zeros(scales)?,
-            mins: try_zeros(if format.offset == 0 { scales } else { 0 })?,
-        })
+            has_minima: format.offset == 0,
+            bytes: Vec::new(),
+        };
+        empty.bytes =
+            try_zeros(rows.div_ceil(PANEL_ROWS).saturating_mul(empty.panel_bytes(columns)))?;
+        Ok(empty)
+    }
+
+    /// Bytes of a group's codes.
+    pub(crate) fn code_bytes(&self) -> usize {
+        self.group * PANEL_ROWS / if self.form == Form::Nibbles { 2 } else { 1 }
+    }
+
+    /// Bytes of a group: codes, scales and minima.
+    pub(crate) fn group_bytes(&self) -> usize {
+        self.code_bytes() + SCALES_BYTES * if self.has_minima { 2 } else { 1 }
+    }
+
+    fn panel_bytes(&self, columns: usize) -> usize {
+        columns / self.group * self.group_bytes()
+    }
+
+    /// The groups of one panel.
+    pub(crate) fn panel(&self, columns: usize, panel: usize) -> &[u8] {
+        let length = self.panel_bytes(columns);
+        &self.bytes[panel * length..][..length]
     }
 
     /// Calls `put` with each row's index among those filled, its panel and its lane there.
@@ -288,20 +309,12 @@ impl Quantised {
         columns: usize,
         put: impl Fn(usize, &mut PanelMut<'_>, usize) + Sync,
     ) {
-        let form = self.form;
-        let panel_codes = PANEL_ROWS * columns / if form == Form::Nibbles { 2 } else { 1 };
-        let length = columns / self.group * PANEL_ROWS;
-        let scales = Disjoint::new(&mut self.scales);
-        let mins = Disjoint::new(&mut self.mins);
-        let codes = &mut self.codes[panels.start * panel_codes..panels.end * panel_codes];
-        pool.each_chunk(codes, panel_codes, |index, codes| {
-            let start = (panels.start + index) * length;
-            // SAFETY: each panel is visited once, and panels do not overlap.
-            let (scales, mins) = unsafe {
-                let mins_length = length.min(mins.len());
-                (scales.slice(start, length), mins.slice(start.min(mins.len()), mins_length))
-            };
-            let mut panel = PanelMut { form, codes, scales, mins };
+        let length = self.panel_bytes(columns);
+        let (form, group) = (self.form, self.group);
+        let (code_bytes, group_bytes) = (self.code_bytes(), self.group_bytes());
+        let bytes = &mut self.bytes[panels.start * length..panels.end * length];
+        pool.each_chunk(bytes, length, |index, bytes| {
+            let mut panel = PanelMut { form, group, code_bytes, group_bytes, bytes };
             for lane in 0..PANEL_ROWS {
                 put(index * PANEL_ROWS + lane, &mut panel, lane);
             }
@@ -309,25 +322,28 @@ impl Quantised {
     }
 
     fn decode_row(&self, panel: usize, lane: usize, columns: usize, out: &mut [f32]) {
-        let groups = columns / self.group;
-        let row_bytes = if self.form == Form::Nibbles { columns / 2 } else { columns };
-        let codes = &self.codes[panel * PANEL_ROWS * row_bytes..][..PANEL_ROWS * row_bytes];
-        for (column, value) in out.iter_mut().enumerate() {
-            let (at, shift) = self.form.place(column, lane);
-            let code = match self.form {
-                Form::Nibbles => i32::from((codes[at] >> shift) & 0x0f),
-                Form::SignedBytes => i32::from(codes[at] as i8),
-                Form::Bytes | Form::Halves => i32::from(codes[at]),
-            };
-            let at = (panel * groups + column / self.group) * PANEL_ROWS + lane;
-            *value = self.scales[at] * (code - self.offset) as f32
-                + self.mins.get(at).copied().unwrap_or(0.0);
+        let groups = self.panel(columns, panel).chunks_exact(self.group_bytes());
+        for (bytes, out) in groups.zip(out.chunks_exact_mut(self.group)) {
+            let (codes, scales) = bytes.split_at(self.code_bytes());
+            let scales = scales.as_chunks::<4>().0;
+            let scale = f32::from_le_bytes(scales[lane]);
+            let minimum =
+                scales.get(PANEL_ROWS + lane).map_or(0.0, |&bytes| f32::from_le_bytes(bytes));
+            for (column, value) in out.iter_mut().enumerate() {
+                let (at, shift) = self.form.place(column, lane);
+                let code = match self.form {
+                    Form::Nibbles => i32::from((codes[at] >> shift) & 0x0f),
+                    Form::SignedBytes => i32::from(codes[at] as i8),
+                    Form::Bytes | Form::Halves => i32::from(codes[at]),
+                };
+                *value = scale * (code - self.offset) as f32 + minimum;
+            }
         }
     }
 }
 
 impl Form {
-    /// Where a code lies in its panel: which byte, and by how much it is shifted.
+    /// Where a code lies in its group: which byte, and by how much it is shifted.
     #[inline(always)]
     fn place(self, column: usize, lane: usize) -> (usize, u32) {
         if self == Self::Nibbles {
@@ -342,48 +358,50 @@ impl Form {
 /// One panel on its way; zero so far.
 struct PanelMut<'a> {
     form: Form,
-    codes: &'a mut [u8],
-    scales: &'a mut [f32],
-    mins: &'a mut [f32],
+    group: usize,
+    code_bytes: usize,
+    group_bytes: usize,
+    bytes: &'a mut [u8],
 }
 
 impl PanelMut<'_> {
     fn put_row(&mut self, lane: usize, tensor_type: TensorType, format: &Format, row: &[u8]) {
         let mut decoded = Decoded::new();
-        let (block_len, groups) = (tensor_type.block_len(), tensor_type.block_len() / format.group);
-        for (block, raw) in row.chunks_exact(tensor_type.block_bytes()).enumerate() {
+        let groups = tensor_type.block_len() / self.group;
+        let blocks = row.chunks_exact(tensor_type.block_bytes());
+        for (raw, bytes) in blocks.zip(self.bytes.chunks_exact_mut(groups * self.group_bytes)) {
             (format.decode)(raw, &mut decoded);
-            for group in 0..groups {
-                let at = (block * groups + group) * PANEL_ROWS + lane;
-                self.scales[at] = decoded.scales[group];
-                if let Some(minimum) = self.mins.get_mut(at) {
-                    *minimum = decoded.mins[group];
+            let codes = decoded.codes.chunks_exact(self.group);
+            for (index, (bytes, codes)) in
+                bytes.chunks_exact_mut(self.group_bytes).zip(codes).enumerate()
+            {
+                let (code_bytes, scales) = bytes.split_at_mut(self.code_bytes);
+                put_codes(self.form, lane, codes, code_bytes);
+                let scales = scales.as_chunks_mut::<4>().0;
+                scales[lane] = decoded.scales[index].to_le_bytes();
+                if let Some(minimum) = scales.get_mut(PANEL_ROWS + lane) {
+                    *minimum = decoded.mins[index].to_le_bytes();
                 }
             }
-            let eights = decoded.codes[..block_len].as_chunks::<NIBBLE_COLUMNS>().0;
-            let first = block * block_len / NIBBLE_COLUMNS;
-            match self.form {
-                Form::Nibbles => {
-                    let rows = self.codes.as_chunks_mut::<4>().0;
-                    for (index, codes) in eights.iter().enumerate() {
-                        let mut bytes = [0; 4];
-                        for (column, code) in codes.iter().enumerate() {
-                            let (byte, shift) = arch::nibble_place(column);
-                            bytes[byte] |= code << shift;
-                        }
-                        rows[(first + index) * PANEL_ROWS + lane] = bytes;
-                    }
-                }
-                form => {
-                    let flip = if form == Form::SignedBytes { 0x80 } else { 0 };
-                    let rows = self.codes.as_chunks_mut::<STEP>().0;
-                    let steps = eights.as_flattened().as_chunks::<STEP>().0;
-                    for (index, codes) in steps.iter().enumerate() {
-                        let at = (first * NIBBLE_COLUMNS / STEP + index) * PANEL_ROWS + lane;
-                        rows[at] = codes.map(|code| code ^ flip);
-                    }
-                }
+        }
+    }
+}
+
+/// Stores the codes of one row of a group.
+fn put_codes(form: Form, lane: usize, codes: &[u8], into: &mut [u8]) {
+    if form == Form::Nibbles {
+        let rows = into.as_chunks_mut::<4>().0.iter_mut().skip(lane).step_by(PANEL_ROWS);
+        for (bytes, codes) in rows.zip(codes.as_chunks::<NIBBLE_COLUMNS>().0) {
+            for (column, code) in codes.iter().enumerate() {
+                let (byte, shift) = arch::nibble_place(column);
+                bytes[byte] |= code << shift;
             }
+        }
+    } else {
+        let flip = if form == Form::SignedBytes { 0x80 } else { 0 };
+        let rows = into.as_chunks_mut::<STEP>().0.iter_mut().skip(lane).step_by(PANEL_ROWS);
+        for (bytes, codes) in rows.zip(codes.as_chunks::<STEP>().0) {
+            *bytes = codes.map(|code| code ^ flip);
         }
     }
 }

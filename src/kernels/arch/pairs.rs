@@ -81,6 +81,14 @@ pub(crate) fn integers(sums: Accumulator) -> [i32; 4] {
     sums.to_array()
 }
 
+/// Four numbers, little-endian.
+#[inline(always)]
+pub(crate) fn load_floats(bytes: &[u8; 16]) -> f32x4 {
+    let [a, b, c, d] = [0, 4, 8, 12]
+        .map(|at| f32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]));
+    f32x4::new([a, b, c, d])
+}
+
 /// The sums as floats.
 #[inline(always)]
 pub(crate) fn finish(sums: Accumulator) -> f32x4 {
