@@ -118,6 +118,18 @@ build_wasm_variant() {
   stamp "$target/bound-stamp" "$key"
 }
 
+# bind_kernel_bench VARIANT: the module that times kernels and whole models; prints its folder.
+bind_kernel_bench() {
+  local variant=$1
+  local target=${CARGO_TARGET_DIR:-target}/wasm-$variant
+  cargo_wasm "$variant" build --release --quiet -p frontdesk-kernel-bench >&2
+  "$(wasm_bindgen_folder)/wasm-bindgen" --target web --out-name kernels --out-dir "$target/kernels/$variant" \
+    "$target/wasm32-unknown-unknown/release/frontdesk_kernel_bench.wasm" >&2
+  # So that Node reads the glue as a module.
+  printf '{ "type": "module" }\n' >"$target/kernels/$variant/package.json"
+  printf '%s\n' "$target/kernels/$variant"
+}
+
 # build_www: the SDK and the demo, when their sources or the modules have changed.
 build_www() {
   setup_node_packages

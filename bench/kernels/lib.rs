@@ -1,11 +1,13 @@
 //! Micro-benchmarks of the kernels: the page times these functions and divides by their work.
 
 mod profile;
+mod teacher;
 mod timed;
 
 pub use profile::Profile;
+pub use teacher::Teacher;
 
-use frontdesk_kernels::matmul::Workspace;
+use frontdesk_kernels::matmul::{Detail, Workspace};
 use frontdesk_kernels::matrix::{Matrix, Precision};
 use frontdesk_kernels::pool::Pool;
 use frontdesk_kernels::quant::TensorType;
@@ -55,7 +57,8 @@ impl Product {
     pub fn run(&mut self) -> f32 {
         let pool = Pool::serial();
         for matrix in &self.matrices {
-            self.workspace.products(&pool, &self.x, self.tokens, &mut [(matrix, &mut self.out)]);
+            let x = (&self.x[..], self.tokens, Detail::Plain);
+            self.workspace.products(&pool, x, &mut [(matrix, &mut self.out)]);
         }
         self.out[0]
     }

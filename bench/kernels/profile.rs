@@ -19,7 +19,7 @@ pub struct Profile {
     runs: u32,
 }
 
-fn failure(error: impl ToString) -> JsValue {
+pub(crate) fn failure(error: impl ToString) -> JsValue {
     js_sys::Error::new(&error.to_string()).into()
 }
 

@@ -11,30 +11,30 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// Milliseconds of a monotonic clock.
-pub type Clock = Rc<dyn Fn() -> f64>;
+pub(crate) type Clock = Rc<dyn Fn() -> f64>;
 
 /// What one kind of operation cost in all.
 #[derive(Clone, Copy, Default)]
-pub struct Cost {
-    pub milliseconds: f64,
+pub(crate) struct Cost {
+    pub(crate) milliseconds: f64,
     /// Multiply-adds of matrix products.
-    pub macs: f64,
+    pub(crate) macs: f64,
     /// Bytes of the matrices read.
-    pub bytes: f64,
+    pub(crate) bytes: f64,
 }
 
 /// Costs by operation, shared with whoever reads them.
-pub type Costs = Rc<RefCell<BTreeMap<String, Cost>>>;
+pub(crate) type Costs = Rc<RefCell<BTreeMap<String, Cost>>>;
 
 /// Forwards to [`Cpu`] and takes the time.
-pub struct Timed {
+pub(crate) struct Timed {
     inner: Cpu,
     clock: Clock,
     costs: Costs,
 }
 
 impl Timed {
-    pub fn new(inner: Cpu, clock: Clock) -> (Self, Costs) {
+    pub(crate) fn new(inner: Cpu, clock: Clock) -> (Self, Costs) {
         let costs = Costs::default();
         (Self { inner, clock, costs: costs.clone() }, costs)
     }

@@ -5,7 +5,7 @@ use crate::{Error, ErrorKind, Result};
 use frontdesk_kernels::activation::{Activation, activate, gate};
 use frontdesk_kernels::attention::{AttentionSpec, KvCache, Segment, attention};
 use frontdesk_kernels::layer_norm::layer_norm_in_place;
-use frontdesk_kernels::matmul::Workspace;
+use frontdesk_kernels::matmul::{Detail, Workspace};
 use frontdesk_kernels::matrix::{Matrix, PackError, Precision};
 use frontdesk_kernels::pool::Pool;
 use frontdesk_kernels::pooling::{Pooling, pool};
@@ -207,7 +207,8 @@ impl Backend for Cpu {
     fn matmul(&mut self, at: &CpuCursor, x: &CpuTensor, outputs: &mut [(&Matrix, &mut CpuTensor)]) {
         let mut outputs: Vec<_> =
             outputs.iter_mut().map(|(matrix, out)| (*matrix, out.rows_mut(at))).collect();
-        self.workspace.products(&self.pool, x.rows(at), at.ids.len(), &mut outputs);
+        let rows = (x.rows(at), at.ids.len(), Detail::Fine);
+        self.workspace.products(&self.pool, rows, &mut outputs);
     }
 
     fn rope(&mut self, at: &CpuCursor, table: &RopeTable, heads: usize, x: &mut CpuTensor) {
@@ -303,7 +304,9 @@ impl Backend for Cpu {
             self.picked.extend_from_slice(&x.values[token * x.width..][..x.width]);
         }
         let out = &mut out.values[..tokens.len() * matrix.rows()];
-        self.workspace.products(&self.pool, &self.picked, tokens.len(), &mut [(matrix, out)]);
+        // The error of one product is small; that of all layers adds up.
+        let rows = (&self.picked[..], tokens.len(), Detail::Plain);
+        self.workspace.products(&self.pool, rows, &mut [(matrix, out)]);
     }
 
     fn pool(

@@ -31,7 +31,27 @@ pub type Output<'a> = (&'a Matrix, &'a mut [f32]);
 /// Buffers that matrix products need, kept between calls.
 #[derive(Default)]
 pub struct Workspace {
-    activations: QuantisedRows,
+    activations: Activated,
+    /// What the codes of a single token leave of its activations.
+    rest: Vec<f32>,
+}
+
+/// How exact the activations of a product with a single token are; several always have 8 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// 8 bits.
+    Plain,
+    /// With weights of more than 4 bits about 15, as a second row of codes that stands for what the
+    /// first leaves: beside such weights the activations' error would be the larger one.
+    Fine,
+}
+
+/// Activations of a pass.
+#[derive(Default)]
+struct Activated {
+    rows: QuantisedRows,
+    /// Of a single token, what `rows` leaves; empty where that is not wanted.
+    rest: QuantisedRows,
 }
 
 impl Workspace {
@@ -39,11 +59,24 @@ impl Workspace {
     ///
     /// # Panics
     /// When a slice is shorter than its shape demands.
-    pub fn products(&mut self, pool: &Pool, x: &[f32], tokens: usize, outputs: &mut [Output<'_>]) {
+    pub fn products(
+        &mut self,
+        pool: &Pool,
+        (x, tokens, detail): (&[f32], usize, Detail),
+        outputs: &mut [Output<'_>],
+    ) {
         let columns = x.len() / tokens;
         assert!(outputs.iter().all(|(matrix, _)| matrix.columns == columns), "x has other columns");
         if outputs.iter().any(|(matrix, _)| matrix.is_quantised()) {
-            self.activations.quantise(pool, x, tokens, columns);
+            self.activations.rows.quantise(pool, x, tokens, columns);
+            let is_fine =
+                |(matrix, _): &Output<'_>| matrix.form().is_some_and(|form| form != Form::Nibbles);
+            self.activations.rest.clear();
+            if tokens == 1 && detail == Detail::Fine && outputs.iter().any(is_fine) {
+                self.rest.resize(columns, 0.0);
+                self.activations.rows.residual(x, &mut self.rest);
+                self.activations.rest.quantise(pool, &self.rest, 1, columns);
+            }
         }
         let activations = &self.activations;
         // Panels of all outputs are numbered through, so that one job serves all.
@@ -81,7 +114,7 @@ struct Product<'a> {
 }
 
 impl Product<'_> {
-    fn panels(&self, panels: Range<usize>, x: &[f32], activations: &QuantisedRows) {
+    fn panels(&self, panels: Range<usize>, x: &[f32], activations: &Activated) {
         let columns = self.matrix.columns;
         match &self.matrix.storage {
             Storage::Float(values) => {
@@ -92,9 +125,10 @@ impl Product<'_> {
                 }
             }
             Storage::Quantised(weights) => {
-                assert_eq!(activations.shape(), [x.len() / columns, columns]);
+                let rows = &activations.rows;
+                assert_eq!(rows.shape(), [x.len() / columns, columns]);
                 let panel = |panel| Panel::new(weights, columns, panel);
-                if let [1, _] = activations.shape() {
+                if let [1, _] = rows.shape() {
                     // Several panels are several streams of memory, which the processor fetches ahead.
                     let mut next = panels.start;
                     while next + STREAMS <= panels.end {
@@ -105,7 +139,7 @@ impl Product<'_> {
                     (next..panels.end)
                         .for_each(|index| one_token([panel(index)], activations, &self.out));
                 } else {
-                    panels.for_each(|index| several_tokens(panel(index), activations, &self.out));
+                    panels.for_each(|index| several_tokens(panel(index), rows, &self.out));
                 }
             }
         }
@@ -174,14 +208,24 @@ impl<'a> Panel<'a> {
 }
 
 /// One token with some panels, whose codes are read as they are stored.
-fn one_token<const PANELS: usize>(panels: [Panel<'_>; PANELS], x: &QuantisedRows, out: &Band<'_>) {
+fn one_token<const PANELS: usize>(panels: [Panel<'_>; PANELS], x: &Activated, out: &Band<'_>) {
     let kernel = match panels[0].form {
         Form::Nibbles => tile::<1, PANELS, Nibbles>,
         Form::Bytes | Form::SignedBytes => tile::<1, PANELS, Bytes>,
         Form::Halves => tile::<1, PANELS, Halves<Bytes>>,
     };
     let codes = (panels.map(|panel| panel.bytes), panels[0].group_bytes);
-    x.tiles().for_each(|tile| kernel(panels, codes, tile, out));
+    // For the second row the panels are in the nearest cache.
+    let rest = x.rest.tiles().filter(|_| panels[0].form != Form::Nibbles);
+    let mut sums = [[[f32x4::ZERO; 2]]; PANELS];
+    for tile in x.rows.tiles().chain(rest) {
+        for ([sums], [more]) in sums.iter_mut().zip(kernel(panels, codes, tile)) {
+            sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+        }
+    }
+    for (panel, [sums]) in panels.iter().zip(sums) {
+        out.store(panel.index, 0, sums);
+    }
 }
 
 /// All tokens with one panel, unpacked for them.
@@ -307,11 +351,22 @@ fn several<S: Source>(
     x: Tile<'_>,
     out: &Band<'_>,
 ) {
+    fn store<const TOKENS: usize, S: Source>(
+        panels: [Panel<'_>; 1],
+        codes: Strided<'_, S::Element, 1>,
+        x: Tile<'_>,
+        out: &Band<'_>,
+    ) {
+        let [sums] = tile::<TOKENS, 1, S>(panels, codes, x);
+        for (token, sums) in sums.into_iter().enumerate() {
+            out.store(panels[0].index, x.first + token, sums);
+        }
+    }
     let kernel = match x.tokens {
-        1 => tile::<1, 1, S>,
-        2 => tile::<2, 1, S>,
-        3 => tile::<3, 1, S>,
-        _ => tile::<TILE_TOKENS, 1, S>,
+        1 => store::<1, S>,
+        2 => store::<2, S>,
+        3 => store::<3, S>,
+        _ => store::<TILE_TOKENS, S>,
     };
     kernel(panels, codes, x, out);
 }
@@ -321,8 +376,7 @@ fn tile<const TOKENS: usize, const PANELS: usize, S: Source>(
     panels: [Panel<'_>; PANELS],
     (codes, stride): Strided<'_, S::Element, PANELS>,
     x: Tile<'_>,
-    out: &Band<'_>,
-) {
+) -> [[RowSums; TOKENS]; PANELS] {
     assert_eq!(x.tokens, TOKENS);
     let Panel { group, code_bytes, offset, .. } = panels[0];
     let x_groups = if group == ACTIVATION_BLOCK { x.by_block } else { x.by_half };
@@ -349,11 +403,7 @@ fn tile<const TOKENS: usize, const PANELS: usize, S: Source>(
             }
         }
     }
-    for (panel, sums) in panels.iter().zip(sums) {
-        for (token, sums) in sums.into_iter().enumerate() {
-            out.store(panel.index, x.first + token, sums);
-        }
-    }
+    sums
 }
 
 /// Dot products of one group of each panel's 8 rows with each token.
@@ -475,7 +525,8 @@ mod tests {
     }
 
     fn product(x: &[f32], tokens: usize, matrix: &Matrix, out: &mut [f32]) {
-        Workspace::default().products(&Pool::serial(), x, tokens, &mut [(matrix, out)]);
+        let x = (x, tokens, Detail::Fine);
+        Workspace::default().products(&Pool::serial(), x, &mut [(matrix, out)]);
     }
 
     #[test]
@@ -499,7 +550,9 @@ mod tests {
                     .unwrap();
                     let mut out = vec![f32::NAN; tokens * rows];
                     product(&x, tokens, &matrix, &mut out);
-                    let expected = reference(&x, tokens, &decoded, columns, matrix.is_quantised());
+                    let is_fine = tokens == 1 && matrix.form() != Some(Form::Nibbles);
+                    let is_rounded = matrix.is_quantised() && !is_fine;
+                    let expected = reference(&x, tokens, &decoded, columns, is_rounded);
                     assert_close(&out, &expected, 2e-4);
                 }
             }

@@ -89,6 +89,11 @@ impl QuantisedRows {
         });
     }
 
+    /// Forgets all rows.
+    pub(crate) fn clear(&mut self) {
+        self.tokens = 0;
+    }
+
     /// Number of rows and of values in each.
     pub(crate) fn shape(&self) -> [usize; 2] {
         [self.tokens, self.columns]
@@ -106,6 +111,18 @@ impl QuantisedRows {
                 by_half: self.by_half.part(first * halves, tokens * halves),
             }
         })
+    }
+
+    /// What the codes of a single row leave of its values.
+    pub(crate) fn residual(&self, values: &[f32], into: &mut [f32]) {
+        let blocks = self.codes.as_chunks::<ACTIVATION_BLOCK>().0.iter().zip(&self.by_block.scales);
+        let values = values.as_chunks::<ACTIVATION_BLOCK>().0;
+        let into = into.as_chunks_mut::<ACTIVATION_BLOCK>().0;
+        for (((codes, scale), values), into) in blocks.zip(values).zip(into) {
+            for ((code, value), into) in codes.iter().zip(values).zip(into) {
+                *into = value - f32::from(*code) * scale;
+            }
+        }
     }
 
     /// The values that the codes stand for, `[tokens, columns]`.
