@@ -70,6 +70,9 @@ verb_bench() {
   status=$?
   set -e
   [ $status -eq 0 ] || note "native llama.cpp could not be installed here"
+  local kernels
+  kernels=$(bind_kernel_bench relaxed)
+  node bench/profile.mjs --module "$kernels" --model "$FRONTDESK_CACHE/models/smollm2-135m-instruct.gguf"
   node bench/run.mjs "$@"
 }
 

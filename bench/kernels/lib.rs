@@ -81,3 +81,25 @@ pub fn dot_peak(turns: u32, a: i32, b: i32) -> i32 {
     }
     i32x4_extract_lane::<0>(sums.into_iter().fold(i32x4_splat(0), |a, b| i32x4_add(a, b)))
 }
+
+/// Reads `bytes` as a product would, in four streams, and nothing else.
+#[wasm_bindgen]
+pub struct Reading {
+    streams: Vec<u64>,
+}
+
+#[wasm_bindgen]
+impl Reading {
+    /// Makes `bytes` to read.
+    pub fn create(bytes: usize) -> Reading {
+        Self { streams: (0..bytes as u64 / 8).collect() }
+    }
+
+    /// Reads all of it once.
+    pub fn run(&self) -> u64 {
+        let mut quarters = self.streams.chunks_exact(self.streams.len() / 4);
+        let mut next = || quarters.next().unwrap_or_default().iter();
+        let sums = next().zip(next()).zip(next()).zip(next());
+        sums.fold(0, |sum, (((a, b), c), d)| sum ^ a ^ b ^ c ^ d)
+    }
+}

@@ -159,6 +159,7 @@ impl Groups<Vec<f32>> {
 impl Groups<Disjoint<'_, f32>> {
     /// # Safety
     /// As of [`Disjoint::slice`].
+    #[allow(clippy::mut_from_ref, reason = "the parts are disjoint, as the caller promises")]
     unsafe fn slice(&self, start: usize, length: usize) -> Groups<&mut [f32]> {
         // SAFETY: the caller promises that no two parts overlap.
         unsafe {
