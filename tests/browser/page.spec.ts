@@ -36,7 +36,7 @@ test('while 1000 tokens are prefilled, the page keeps its beat', async ({ desk }
     [LONG_TEXT, LABELS] as const,
   );
   expect(settled.value?.local?.usage.promptTokens).toBeGreaterThan(1000);
-  expect(settled.value?.local?.usage.cachedTokens).toBeLessThan(200);
+  expect(settled.value?.local?.usage.cachedTokens).toBeLessThan(400);
   // Work on the page's own thread would leave next to nothing of this.
   expect(busy.frames).toBeGreaterThan(idle.frames * 0.4);
   expect(busy.timers).toBeGreaterThan(idle.timers * 0.4);

@@ -35,9 +35,9 @@ test('every variant gives the same answer', async ({ page, isolatedSite }) => {
   expect(first?.value).toBe('billing');
   for (const other of others) {
     expect(other.value).toBe(first?.value);
-    // Fused and separate multiply-adds round differently, and no more than that differs.
+    // Fused and separate multiply-adds round differently, and 8-bit codes with them; no more than that differs.
     for (const [index, { probability }] of other.probabilities.entries()) {
-      expect(Math.abs(probability - (first?.probabilities[index]?.probability ?? Number.NaN))).toBeLessThan(0.02);
+      expect(Math.abs(probability - (first?.probabilities[index]?.probability ?? Number.NaN))).toBeLessThan(0.05);
     }
   }
 });
@@ -50,10 +50,11 @@ test('a wish that is none is a typed error', async ({ page, isolatedSite }) => {
   }
 });
 
-test('a thread variant on a page that is not isolated is a typed error', async ({ page, site }) => {
+test('a thread variant on a page that is not isolated runs on one thread', async ({ page, site }) => {
   await openPage(page, site);
-  const { error } = await page.evaluate(() => window.settle(window.frontdesk.Frontdesk.create({ modelBaseUrl: '/models', moduleVariant: 'relaxed-threads' })));
-  expect(error).toMatchObject({ code: 'module_load_failed', isFrontdeskError: true });
+  const info = await createDesk(page, { modelBaseUrl: '/models', moduleVariant: 'relaxed-threads' });
+  expect(info).toMatchObject({ variant: 'relaxed-threads', threads: 1 });
+  await page.evaluate(() => window.desk.destroy());
 });
 
 test('idle threads use no processor', async ({ page, browser, isolatedSite }) => {
