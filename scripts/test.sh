@@ -77,7 +77,7 @@ golden_modules() {
   [ -d "$FRONTDESK_GOLDEN" ] || { skip "golden values on WebAssembly" "there are none" && return; }
   setup_wasm_std
   setup_wasm_bindgen
-  setup_node
+  setup_build_tools
   local variant bound flag
   flag=$(node_relaxed_flag)
   for variant in simd relaxed; do

@@ -19,7 +19,7 @@ const REPEATS = 15;
 export async function profile({ model, promptTokens, newTokens }) {
   await init({ module_or_path: '/kernels/kernels_bg.wasm' });
   const peak = {
-    gmacs_per_thread: (16 * 12 * DOT_TURNS) / median(() => dotPeak(DOT_TURNS, 3, 5)) / 1e6,
+    gmacs_per_thread: (16 * 12 * DOT_TURNS) / median(() => dotPeak(DOT_TURNS, 3, 5), { warm: 10 }) / 1e6,
     read_gbps: measureRead(),
   };
   const kernels = KERNELS.map((shape) => measureKernel(shape, peak));
@@ -34,15 +34,14 @@ export async function profile({ model, promptTokens, newTokens }) {
 
 function measureRead() {
   const reading = Reading.create(READ_BYTES);
-  const ms = median(() => reading.run());
+  const ms = median(() => reading.run(), { warm: 3 });
   reading.free();
   return READ_BYTES / ms / 1e6;
 }
 
 function measureKernel({ type, tokens, rows, columns, count }, peak) {
   const product = Product.create(type, tokens, rows, columns, count);
-  for (let warm = 0; warm < 10; warm += 1) product.run();
-  const ms = median(() => product.run());
+  const ms = median(() => product.run(), { warm: 10 });
   const gmacs = (tokens * rows * columns * count) / ms / 1e6;
   const gbps = product.bytes() / ms / 1e6;
   product.free();
@@ -50,7 +49,9 @@ function measureKernel({ type, tokens, rows, columns, count }, peak) {
   return { type, tokens, rows, columns, count, gmacs, gbps, share_of_peak: share };
 }
 
-function median(work) {
+/** The first runs are of code that the browser has not optimised yet. */
+function median(work, { warm }) {
+  for (let run = 0; run < warm; run += 1) work();
   const times = Array.from({ length: REPEATS }, () => {
     const started = performance.now();
     work();
