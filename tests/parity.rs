@@ -133,7 +133,9 @@ fn chunks_and_single_tokens_agree() {
 fn a_shared_prefix_is_computed_once_and_changes_nothing() {
     let load = || {
         let reader = Cursor::new(tiny_llama(TensorType::Q8_0));
-        LanguageModel::load(reader, Cpu::default(), 100, &mut |_, _| {}).unwrap()
+        // With 8-bit activations a token computed alone would round more finely than among others.
+        let backend = Cpu::new(Precision::Float32);
+        LanguageModel::load(reader, backend, 100, &mut |_, _| {}).unwrap()
     };
     let prompt = |model: &mut LanguageModel<Cpu>, ids: &[u32]| {
         let mut prefill = model.begin(ids.to_vec(), 0).unwrap();
@@ -218,7 +220,10 @@ fn branches_of_a_prompt_are_as_if_each_stood_alone() {
                     let mut alone = Vec::new();
                     pollster::block_on(decoder.logits(&mut state, &[index], &mut alone)).unwrap();
                     let worst = difference(together.next().unwrap(), &alone);
-                    assert!(worst < 1e-4, "{name} {precision:?} {branch:?} {index}: {worst}");
+                    // A token computed alone has finer activations than among others.
+                    let is_finer = precision == Precision::Int8 && branch.len() == 1;
+                    let most = if is_finer { 0.1 } else { 1e-4 };
+                    assert!(worst < most, "{name} {precision:?} {branch:?} {index}: {worst}");
                 }
                 state.truncate(prompt.len());
             }
