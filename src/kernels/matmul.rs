@@ -4,7 +4,7 @@
 //! `out += scale_w * scale_x * (sum(code * x) - offset * sum(x)) + minimum * scale_x * sum(x)`.
 
 use crate::arch::{
-    self, Accumulator, Activation, Activations, Code, Codes, Mask, NIBBLE_COLUMNS, STEP,
+    self, Accumulator, Activation, Activations, Code, Codes, Mask, NIBBLE_COLUMNS, STEP, STREAMS,
 };
 use crate::matrix::{Form, Matrix, Quantised, Storage};
 use crate::pool::{Disjoint, Pool};
@@ -145,9 +145,6 @@ impl Product<'_> {
         }
     }
 }
-
-/// Panels that a product with one token reads at once.
-const STREAMS: usize = 4;
 
 /// Where sums go: `[tokens, rows]`, each panel a band of columns.
 struct Band<'a> {
@@ -303,8 +300,7 @@ impl Source for Bytes {
 
     #[inline(always)]
     fn load(codes: &[u8], _: usize, _: Mask) -> [Codes; 2] {
-        let sides = codes.as_chunks::<{ 4 * STEP }>().0;
-        [arch::load_bytes(&sides[0]), arch::load_bytes(&sides[1])]
+        arch::load_bytes(&codes.as_chunks::<{ 8 * STEP }>().0[0])
     }
 }
 

@@ -48,7 +48,7 @@ pub(crate) fn wide() -> Wide {
 
 /// The first row's sum of one code with each of four activations.
 fn probe(code: u8, quad: &[i8; 4]) -> i32 {
-    let codes = load_bytes(&[code; 4 * STEP]);
+    let [codes, _] = load_bytes(&[code; 8 * STEP]);
     let activations: [Activation; 4] = quad.map(Activation::from);
     let chunks = activations.as_chunks::<STEP>().0.iter();
     let sums = chunks.fold(zero(), |sums, chunk| dot(sums, codes, splat(chunk)));
@@ -60,14 +60,15 @@ fn probe(code: u8, quad: &[i8; 4]) -> i32 {
 /// An engine's compiler can be wrong about a young instruction: the baseline compiler of V8 11.3
 /// adds the accumulator of `i32x4.relaxed_dot_i8x16_i7x16_add` twice.
 pub fn dot_is_exact() -> bool {
-    let codes: [u8; 4 * STEP] = std::array::from_fn(|index| (index as u8 * 7 + 3) | 65);
+    let codes: [u8; 8 * STEP] = std::array::from_fn(|index| ((index as u8 * 7 + 3) & 0x7f) | 65);
     let quads: [[i8; 4]; 3] = [[1, -2, 3, -4], [127; 4], [-127; 4]];
     quads.iter().all(|quad| {
         let activations: [Activation; 4] = quad.map(Activation::from);
         let Some(activations) = activations.first_chunk::<STEP>() else { return false };
-        let (loaded, splatted) = (load_bytes(&codes), splat(activations));
-        let sums = integers(dot(dot(zero(), loaded, splatted), loaded, splatted));
-        codes.as_chunks::<STEP>().0.iter().zip(sums).all(|(row, sum)| {
+        let splatted = splat(activations);
+        let sums = load_bytes(&codes)
+            .map(|loaded| integers(dot(dot(zero(), loaded, splatted), loaded, splatted)));
+        codes.as_chunks::<STEP>().0.iter().zip(sums.into_iter().flatten()).all(|(row, sum)| {
             let plain = row.iter().zip(activations).map(|(a, b)| i32::from(*a) * i32::from(*b));
             sum == 2 * plain.sum::<i32>()
         })

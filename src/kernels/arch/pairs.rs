@@ -5,6 +5,9 @@ use wide::{f32x4, i16x8, i32x4, u16x8};
 /// Columns of a vector.
 pub(crate) const STEP: usize = 2;
 
+/// Panels that a product with one token reads at once; the sums of more do not stay in registers.
+pub(crate) const STREAMS: usize = 2;
+
 /// An activation's code in memory, widened once for all rows.
 pub(crate) type Activation = i16;
 /// A weight's code in an unpacked panel.
@@ -13,10 +16,11 @@ pub(crate) type Codes = i16x8;
 pub(crate) type Activations = i16x8;
 pub(crate) type Accumulator = i32x4;
 
-/// 4 rows x 2 columns of byte codes.
+/// Rows 0-3 and 4-7 x 2 columns of byte codes.
 #[inline(always)]
-pub(crate) fn load_bytes(bytes: &[u8; 8]) -> Codes {
-    i16x8::new(bytes.map(i16::from))
+pub(crate) fn load_bytes(bytes: &[u8; 16]) -> [Codes; 2] {
+    let bytes = bytemuck::cast(*bytes);
+    [i16x8::from_u8x16_low(bytes), i16x8::from_u8x16_high(bytes)]
 }
 
 /// 4 rows x 2 columns of an unpacked panel.
@@ -42,11 +46,10 @@ pub(crate) fn nibble_mask() -> Mask {
 /// 4 rows x 8 columns of nibbles: each 16-bit lane holds one nibble of each vector.
 #[inline(always)]
 pub(crate) fn unpack(bytes: &[u8; 16], mask: Mask) -> [Codes; 4] {
-    let lanes: [u16; 8] =
-        std::array::from_fn(|lane| u16::from_le_bytes([bytes[2 * lane], bytes[2 * lane + 1]]));
-    let lanes = u16x8::new(lanes);
+    const { assert!(cfg!(target_endian = "little")) };
+    let lanes: u16x8 = bytemuck::cast(*bytes);
     let [a, b, c] = [lanes & mask, (lanes >> 4) & mask, (lanes >> 8) & mask];
-    [a, b, c, lanes >> 12].map(|codes| i16x8::new(codes.to_array().map(|code| code as i16)))
+    [a, b, c, lanes >> 12].map(bytemuck::cast)
 }
 
 /// Where the nibble of a column lies: which of the row's 4 bytes, and by how much it is shifted.
@@ -56,8 +59,9 @@ pub(crate) fn nibble_place(column: usize) -> (usize, u32) {
 }
 
 #[inline(always)]
-pub(crate) fn splat(&[a, b]: &[Activation; 2]) -> Activations {
-    i16x8::new([a, b, a, b, a, b, a, b])
+pub(crate) fn splat(pair: &[Activation; 2]) -> Activations {
+    // One 32-bit lane a pair: built lane by lane it is five instructions instead of one.
+    bytemuck::cast(i32x4::splat(bytemuck::cast(*pair)))
 }
 
 #[inline(always)]
@@ -84,9 +88,7 @@ pub(crate) fn integers(sums: Accumulator) -> [i32; 4] {
 /// Four numbers, little-endian.
 #[inline(always)]
 pub(crate) fn load_floats(bytes: &[u8; 16]) -> f32x4 {
-    let [a, b, c, d] = [0, 4, 8, 12]
-        .map(|at| f32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]));
-    f32x4::new([a, b, c, d])
+    bytemuck::cast(*bytes)
 }
 
 /// The sums as floats.

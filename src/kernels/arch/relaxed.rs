@@ -6,6 +6,9 @@ use wide::f32x4;
 /// Columns of a vector.
 pub(crate) const STEP: usize = 4;
 
+/// Panels that a product with one token reads at once.
+pub(crate) const STREAMS: usize = 4;
+
 /// An activation's code in memory.
 pub(crate) type Activation = i8;
 /// A weight's code in an unpacked panel.
@@ -21,10 +24,11 @@ fn read<T, const N: usize>(values: &[T; N]) -> v128 {
     unsafe { v128_load(values.as_ptr().cast()) }
 }
 
-/// 4 rows x 4 columns of byte codes.
+/// Rows 0-3 and 4-7 x 4 columns of byte codes.
 #[inline(always)]
-pub(crate) fn load_bytes(bytes: &[u8; 16]) -> Codes {
-    read(bytes)
+pub(crate) fn load_bytes(bytes: &[u8; 32]) -> [Codes; 2] {
+    let sides = bytes.as_chunks::<16>().0;
+    [read(&sides[0]), read(&sides[1])]
 }
 
 /// 4 rows x 4 columns of an unpacked panel.
