@@ -2,6 +2,8 @@
 
 mod profile;
 mod teacher;
+#[path = "../../src/wasm/threads.rs"]
+mod threads;
 mod timed;
 
 pub use profile::Profile;
@@ -55,7 +57,7 @@ impl Product {
 
     /// One product with each matrix.
     pub fn run(&mut self) -> f32 {
-        let pool = Pool::serial();
+        let pool = threads::pool();
         for matrix in &self.matrices {
             let x = (&self.x[..], self.tokens, Detail::Plain);
             self.workspace.products(&pool, x, &mut [(matrix, &mut self.out)]);

@@ -29,7 +29,7 @@ impl Profile {
     pub fn load(file: Vec<u8>, now: Function) -> Result<Profile, JsValue> {
         let read_clock = move || now.call0(&JsValue::UNDEFINED).ok().and_then(|time| time.as_f64());
         let clock: Clock = Rc::new(move || read_clock().unwrap_or(f64::NAN));
-        let (backend, costs) = Timed::new(Cpu::default(), clock);
+        let (backend, costs) = Timed::new(Cpu::default().with_pool(crate::threads::pool()), clock);
         let model = LanguageModel::load(Cursor::new(file), backend, 2048, &mut |_, _| {});
         Ok(Self { model: model.map_err(failure)?, costs, runs: 0 })
     }

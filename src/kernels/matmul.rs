@@ -79,26 +79,28 @@ impl Workspace {
             }
         }
         let activations = &self.activations;
-        // Panels of all outputs are numbered through, so that one job serves all.
-        let mut panels = 0;
+        // Strips of all outputs are numbered through, so that one job serves all.
+        let strip = if tokens == 1 { STREAMS } else { 1 };
+        let mut strips = 0;
         let products: Vec<Product<'_>> = outputs
             .iter_mut()
             .map(|(matrix, out)| {
-                let first = panels;
-                panels += matrix.rows.div_ceil(PANEL_ROWS);
+                let first = strips;
+                strips += matrix.rows.div_ceil(PANEL_ROWS * strip);
                 let out = Band { values: Disjoint::new(out), rows: matrix.rows };
-                Product { matrix, out, panels: first..panels }
+                Product { matrix, out, strips: first..strips }
             })
             .collect();
-        let parts = pool.parts(panels, LEAST_WORK / (PANEL_ROWS * columns * tokens));
+        let parts = pool.parts(strips, LEAST_WORK / (strip * PANEL_ROWS * columns * tokens));
         pool.run(parts, |part| {
-            let range = part * panels / parts..(part + 1) * panels / parts;
+            let range = part * strips / parts..(part + 1) * strips / parts;
             for product in &products {
-                let start = range.start.max(product.panels.start);
-                let end = range.end.min(product.panels.end);
+                let start = range.start.max(product.strips.start);
+                let end = range.end.min(product.strips.end);
                 if start < end {
-                    let first = product.panels.start;
-                    product.panels(start - first..end - first, x, activations);
+                    let first = product.strips.start;
+                    let panels = (start - first) * strip..(end - first) * strip;
+                    product.panels(panels, x, activations);
                 }
             }
         });
@@ -109,13 +111,14 @@ impl Workspace {
 struct Product<'a> {
     matrix: &'a Matrix,
     out: Band<'a>,
-    /// Its panels among those of all matrices.
-    panels: Range<usize>,
+    /// Its strips, runs of panels, among those of all matrices.
+    strips: Range<usize>,
 }
 
 impl Product<'_> {
     fn panels(&self, panels: Range<usize>, x: &[f32], activations: &Activated) {
         let columns = self.matrix.columns;
+        let panels = panels.start..panels.end.min(self.matrix.rows.div_ceil(PANEL_ROWS));
         match &self.matrix.storage {
             Storage::Float(values) => {
                 for panel in panels {
