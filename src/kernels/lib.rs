@@ -8,6 +8,8 @@
 use std::collections::TryReserveError;
 
 mod arch;
+mod one_token;
+mod several_tokens;
 
 pub mod activation;
 pub mod attention;

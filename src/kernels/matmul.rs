@@ -3,27 +3,20 @@
 //! With a quantised matrix the sum runs group by group in integers:
 //! `out += scale_w * scale_x * (sum(code * x) - offset * sum(x)) + minimum * scale_x * sum(x)`.
 
-use crate::arch::{
-    self, Accumulator, Activation, Activations, Code, Codes, Mask, NIBBLE_COLUMNS, STEP, STREAMS,
-};
-use crate::matrix::{Form, Matrix, Quantised, Storage};
+use crate::PANEL_ROWS;
+use crate::matrix::{Form, Matrix, Storage};
+use crate::one_token::{STREAMS, one_token};
 use crate::pool::{Disjoint, Pool};
-use crate::quantise::{QuantisedRows, TILE_TOKENS, Tile};
-use crate::{ACTIVATION_BLOCK, PANEL_ROWS};
-use std::cell::RefCell;
+use crate::quantise::QuantisedRows;
+use crate::several_tokens::several_tokens;
 use std::ops::Range;
 use wide::f32x4;
 
 /// Sums of one token with the 8 rows of a panel.
-type RowSums = [f32x4; 2];
+pub(crate) type RowSums = [f32x4; 2];
 
 /// Multiply-adds that are worth a part of their own.
 const LEAST_WORK: usize = 1 << 17;
-
-thread_local! {
-    /// One panel with a number for each code.
-    static UNPACKED: RefCell<Vec<Code>> = const { RefCell::new(Vec::new()) };
-}
 
 /// A matrix and where its product goes, `[tokens, rows]`.
 pub type Output<'a> = (&'a Matrix, &'a mut [f32]);
@@ -48,10 +41,10 @@ pub enum Detail {
 
 /// Activations of a pass.
 #[derive(Default)]
-struct Activated {
-    rows: QuantisedRows,
+pub(crate) struct Activated {
+    pub(crate) rows: QuantisedRows,
     /// Of a single token, what `rows` leaves; empty where that is not wanted.
-    rest: QuantisedRows,
+    pub(crate) rest: QuantisedRows,
 }
 
 impl Workspace {
@@ -130,19 +123,11 @@ impl Product<'_> {
             Storage::Quantised(weights) => {
                 let rows = &activations.rows;
                 assert_eq!(rows.shape(), [x.len() / columns, columns]);
-                let panel = |panel| Panel::new(weights, columns, panel);
+                let panels = panels.map(|index| weights.panel(columns, index));
                 if let [1, _] = rows.shape() {
-                    // Several panels are several streams of memory, which the processor fetches ahead.
-                    let mut next = panels.start;
-                    while next + STREAMS <= panels.end {
-                        let panels = std::array::from_fn(|index| panel(next + index));
-                        one_token::<STREAMS>(panels, activations, &self.out);
-                        next += STREAMS;
-                    }
-                    (next..panels.end)
-                        .for_each(|index| one_token([panel(index)], activations, &self.out));
+                    one_token(panels, activations, &self.out);
                 } else {
-                    panels.for_each(|index| several_tokens(panel(index), rows, &self.out));
+                    several_tokens(panels, rows, &self.out);
                 }
             }
         }
@@ -150,14 +135,14 @@ impl Product<'_> {
 }
 
 /// Where sums go: `[tokens, rows]`, each panel a band of columns.
-struct Band<'a> {
+pub(crate) struct Band<'a> {
     values: Disjoint<'a, f32>,
     rows: usize,
 }
 
 impl Band<'_> {
     #[inline(always)]
-    fn store(&self, panel: usize, token: usize, [low, high]: RowSums) {
+    pub(crate) fn store(&self, panel: usize, token: usize, [low, high]: RowSums) {
         let first = panel * PANEL_ROWS;
         let width = PANEL_ROWS.min(self.rows - first);
         // SAFETY: bands of different panels do not overlap, and each panel is one part's.
@@ -172,280 +157,6 @@ impl Band<'_> {
             }
         }
     }
-}
-
-/// The groups of one panel; see [`Quantised`].
-#[derive(Clone, Copy)]
-struct Panel<'a> {
-    index: usize,
-    bytes: &'a [u8],
-    code_bytes: usize,
-    group_bytes: usize,
-    form: Form,
-    group: usize,
-    offset: i32,
-}
-
-impl<'a> Panel<'a> {
-    fn new(weights: &'a Quantised, columns: usize, panel: usize) -> Self {
-        let &Quantised { group, offset, form, .. } = weights;
-        Self {
-            index: panel,
-            bytes: weights.panel(columns, panel),
-            code_bytes: weights.code_bytes(),
-            group_bytes: weights.group_bytes(),
-            form,
-            group,
-            offset,
-        }
-    }
-
-    /// The bytes of a group.
-    #[inline(always)]
-    fn group(&self, index: usize) -> &'a [u8] {
-        &self.bytes[index * self.group_bytes..][..self.group_bytes]
-    }
-}
-
-/// One token with some panels, whose codes are read as they are stored.
-fn one_token<const PANELS: usize>(panels: [Panel<'_>; PANELS], x: &Activated, out: &Band<'_>) {
-    let kernel = match panels[0].form {
-        Form::Nibbles => tile::<1, PANELS, Nibbles>,
-        Form::Bytes | Form::SignedBytes => tile::<1, PANELS, Bytes>,
-        Form::Halves => tile::<1, PANELS, Halves<Bytes>>,
-    };
-    let codes = (panels.map(|panel| panel.bytes), panels[0].group_bytes);
-    // For the second row the panels are in the nearest cache.
-    let rest = x.rest.tiles().filter(|_| panels[0].form != Form::Nibbles);
-    let mut sums = [[[f32x4::ZERO; 2]]; PANELS];
-    for tile in x.rows.tiles().chain(rest) {
-        for ([sums], [more]) in sums.iter_mut().zip(kernel(panels, codes, tile)) {
-            sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
-        }
-    }
-    for (panel, [sums]) in panels.iter().zip(sums) {
-        out.store(panel.index, 0, sums);
-    }
-}
-
-/// All tokens with one panel, unpacked for them.
-fn several_tokens(weights: Panel<'_>, x: &QuantisedRows, out: &Band<'_>) {
-    let [_, columns] = x.shape();
-    UNPACKED.with_borrow_mut(|unpacked| {
-        unpacked.resize(PANEL_ROWS * columns, Code::default());
-        let kernel = match weights.form {
-            Form::Nibbles => unpack::<Nibbles>,
-            _ => unpack::<Bytes>,
-        };
-        kernel(weights, unpacked);
-        let kernel = match weights.form {
-            Form::Halves => several::<Halves<Unpacked>>,
-            _ => several::<Unpacked>,
-        };
-        let codes = ([&unpacked[..]], PANEL_ROWS * weights.group);
-        x.tiles().for_each(|tile| kernel([weights], codes, tile, out));
-    });
-}
-
-fn unpack<S: Source<Element = u8>>(weights: Panel<'_>, unpacked: &mut [Code]) {
-    let mask = arch::nibble_mask();
-    let unpacked = unpacked.chunks_exact_mut(PANEL_ROWS * weights.group);
-    for (group, unpacked) in unpacked.enumerate() {
-        let bytes = weights.group(group);
-        let steps = unpacked.as_chunks_mut::<{ 4 * STEP }>().0.chunks_exact_mut(2 * S::STEPS);
-        for (codes, sides) in bytes[..weights.code_bytes].chunks_exact(S::ELEMENTS).zip(steps) {
-            for (step, sides) in sides.as_chunks_mut::<2>().0.iter_mut().enumerate() {
-                for (codes, side) in S::load(codes, step, mask).into_iter().zip(sides) {
-                    arch::store(codes, side);
-                }
-            }
-        }
-    }
-}
-
-/// Codes in memory, as the tile reads them: a few steps at a time.
-trait Source {
-    type Element;
-    /// Steps of [`STEP`] columns that are read at a time.
-    const STEPS: usize;
-    /// Elements that hold them, for 8 rows.
-    const ELEMENTS: usize;
-
-    /// Rows 0-3 and 4-7 of one of the steps.
-    fn load(codes: &[Self::Element], step: usize, mask: Mask) -> [Codes; 2];
-
-    #[inline(always)]
-    fn dot(sums: Accumulator, codes: Codes, x: Activations) -> Accumulator {
-        arch::dot(sums, codes, x)
-    }
-}
-
-struct Nibbles;
-
-impl Source for Nibbles {
-    type Element = u8;
-    const STEPS: usize = NIBBLE_COLUMNS / STEP;
-    const ELEMENTS: usize = 4 * PANEL_ROWS;
-
-    #[inline(always)]
-    fn load(codes: &[u8], step: usize, mask: Mask) -> [Codes; 2] {
-        let sides = codes.as_chunks::<16>().0;
-        [arch::unpack(&sides[0], mask)[step], arch::unpack(&sides[1], mask)[step]]
-    }
-}
-
-struct Bytes;
-
-impl Source for Bytes {
-    type Element = u8;
-    const STEPS: usize = 1;
-    const ELEMENTS: usize = STEP * PANEL_ROWS;
-
-    #[inline(always)]
-    fn load(codes: &[u8], _: usize, _: Mask) -> [Codes; 2] {
-        arch::load_bytes(&codes.as_chunks::<{ 8 * STEP }>().0[0])
-    }
-}
-
-struct Unpacked;
-
-impl Source for Unpacked {
-    type Element = Code;
-    const STEPS: usize = 1;
-    const ELEMENTS: usize = STEP * PANEL_ROWS;
-
-    #[inline(always)]
-    fn load(codes: &[Code], _: usize, _: Mask) -> [Codes; 2] {
-        let sides = codes.as_chunks::<{ 4 * STEP }>().0;
-        [arch::load(&sides[0]), arch::load(&sides[1])]
-    }
-}
-
-/// Codes that the dot product takes in halves.
-struct Halves<S>(S);
-
-impl<S: Source> Source for Halves<S> {
-    type Element = S::Element;
-    const STEPS: usize = S::STEPS;
-    const ELEMENTS: usize = S::ELEMENTS;
-
-    #[inline(always)]
-    fn load(codes: &[S::Element], step: usize, mask: Mask) -> [Codes; 2] {
-        S::load(codes, step, mask)
-    }
-
-    #[inline(always)]
-    fn dot(sums: Accumulator, codes: Codes, x: Activations) -> Accumulator {
-        arch::dot_halves(sums, codes, x)
-    }
-}
-
-/// Codes of each panel by group, and from one group's first element to the next one's.
-type Strided<'a, T, const PANELS: usize> = ([&'a [T]; PANELS], usize);
-
-/// A tile of any number of tokens.
-fn several<S: Source>(
-    panels: [Panel<'_>; 1],
-    codes: Strided<'_, S::Element, 1>,
-    x: Tile<'_>,
-    out: &Band<'_>,
-) {
-    fn store<const TOKENS: usize, S: Source>(
-        panels: [Panel<'_>; 1],
-        codes: Strided<'_, S::Element, 1>,
-        x: Tile<'_>,
-        out: &Band<'_>,
-    ) {
-        let [sums] = tile::<TOKENS, 1, S>(panels, codes, x);
-        for (token, sums) in sums.into_iter().enumerate() {
-            out.store(panels[0].index, x.first + token, sums);
-        }
-    }
-    let kernel = match x.tokens {
-        1 => store::<1, S>,
-        2 => store::<2, S>,
-        3 => store::<3, S>,
-        _ => store::<TILE_TOKENS, S>,
-    };
-    kernel(panels, codes, x, out);
-}
-
-/// `TOKENS` tokens with `PANELS` panels, whose groups are read in turn.
-fn tile<const TOKENS: usize, const PANELS: usize, S: Source>(
-    panels: [Panel<'_>; PANELS],
-    (codes, stride): Strided<'_, S::Element, PANELS>,
-    x: Tile<'_>,
-) -> [[RowSums; TOKENS]; PANELS] {
-    assert_eq!(x.tokens, TOKENS);
-    let Panel { group, code_bytes, offset, .. } = panels[0];
-    let x_groups = if group == ACTIVATION_BLOCK { x.by_block } else { x.by_half };
-    let (steps, mask) = (group / STEP, arch::nibble_mask());
-    let code_elements = S::ELEMENTS * steps / S::STEPS;
-    let mut sums = [[[f32x4::ZERO; 2]; TOKENS]; PANELS];
-    let groups = x.codes.as_chunks::<STEP>().0.chunks_exact(steps * TOKENS);
-    let x_scales = x_groups.scales.as_chunks::<TOKENS>().0;
-    let x_sums = x_groups.sums.as_chunks::<TOKENS>().0;
-    for (index, ((x, x_scales), x_sums)) in groups.zip(x_scales).zip(x_sums).enumerate() {
-        let codes = codes.map(|codes| &codes[index * stride..][..code_elements]);
-        let integers = dots::<TOKENS, PANELS, S>(codes, x, mask);
-        for ((panel, integers), sums) in panels.iter().zip(integers).zip(&mut sums) {
-            let [scales, minima] = split_scales(&panel.group(index)[code_bytes..], offset);
-            for (((sums, integers), x_scale), x_sum) in
-                sums.iter_mut().zip(integers).zip(x_scales).zip(x_sums)
-            {
-                let (x_scale, x_sum) = (f32x4::splat(*x_scale), f32x4::splat(*x_sum));
-                for side in 0..2 {
-                    let product = arch::finish(integers[side]) * x_scale;
-                    let sum = arch::multiply_add(minima[side], x_sum, sums[side]);
-                    sums[side] = arch::multiply_add(product, scales[side], sum);
-                }
-            }
-        }
-    }
-    sums
-}
-
-/// Dot products of one group of each panel's 8 rows with each token.
-///
-/// The loop over the steps must stay a loop: unrolled, the compiler orders it sum by sum and runs out
-/// of registers. That is why the group's length is no constant here.
-#[inline(always)]
-fn dots<const TOKENS: usize, const PANELS: usize, S: Source>(
-    codes: [&[S::Element]; PANELS],
-    x: &[[Activation; STEP]],
-    mask: Mask,
-) -> [[[Accumulator; 2]; TOKENS]; PANELS] {
-    let mut sums = [[[arch::zero(); 2]; TOKENS]; PANELS];
-    let chunks = x.chunks_exact(S::STEPS * TOKENS);
-    assert!(codes.iter().all(|codes| codes.len() == chunks.len() * S::ELEMENTS));
-    for (chunk, x) in chunks.enumerate() {
-        let start = chunk * S::ELEMENTS;
-        // SAFETY: there are as many chunks of codes as of activations, as asserted above.
-        let codes = codes.map(|codes| unsafe { codes.get_unchecked(start..start + S::ELEMENTS) });
-        for step in 0..S::STEPS {
-            for (codes, sums) in codes.iter().zip(&mut sums) {
-                let [low, high] = S::load(codes, step, mask);
-                for (token, sums) in sums.iter_mut().enumerate() {
-                    let x = arch::splat(&x[step * TOKENS + token]);
-                    sums[0] = S::dot(sums[0], low, x);
-                    sums[1] = S::dot(sums[1], high, x);
-                }
-            }
-        }
-    }
-    sums
-}
-
-/// Scales and minima of 8 rows; a format with an offset has the minimum `-offset * scale`.
-#[inline(always)]
-fn split_scales(bytes: &[u8], offset: i32) -> [[f32x4; 2]; 2] {
-    let quads = bytes.as_chunks::<16>().0;
-    let scales = [arch::load_floats(&quads[0]), arch::load_floats(&quads[1])];
-    let minima = match quads.get(2..4) {
-        Some([low, high]) => [arch::load_floats(low), arch::load_floats(high)],
-        _ => scales.map(|scale| scale * f32x4::splat(-offset as f32)),
-    };
-    [scales, minima]
 }
 
 #[inline(always)]

@@ -13,6 +13,7 @@ use crate::{ACTIVATION_BLOCK, PANEL_ROWS, try_zeros};
 use std::collections::TryReserveError;
 use std::fmt;
 use std::ops::Range;
+use wide::f32x4;
 
 /// What the products with a matrix are computed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -77,19 +78,33 @@ pub(crate) enum Storage {
 }
 
 pub(crate) struct Quantised {
-    /// Columns that share a scale: 16 or 32.
-    pub(crate) group: usize,
-    /// Subtracted from every code; formats with an offset have no minima.
-    pub(crate) offset: i32,
-    /// How codes are stored.
-    pub(crate) form: Form,
-    has_minima: bool,
+    layout: Layout,
     /// `[panel, group, group_bytes]`.
     bytes: Vec<u8>,
 }
 
+/// How the groups of a panel are stored.
+#[derive(Clone, Copy)]
+pub(crate) struct Layout {
+    /// Columns that share a scale: 16 or 32.
+    pub(crate) group: usize,
+    /// How codes are stored.
+    pub(crate) form: Form,
+    /// Subtracted from every code; formats with an offset have no minima.
+    offset: i32,
+    has_minima: bool,
+}
+
+/// The groups of 8 rows.
+#[derive(Clone, Copy)]
+pub(crate) struct Panel<'a> {
+    pub(crate) index: usize,
+    pub(crate) layout: Layout,
+    pub(crate) bytes: &'a [u8],
+}
+
 /// Bytes of 8 scales or minima.
-pub(crate) const SCALES_BYTES: usize = 4 * PANEL_ROWS;
+const SCALES_BYTES: usize = 4 * PANEL_ROWS;
 
 /// How codes are stored, and so how they go through the dot product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -240,7 +255,7 @@ impl Matrix {
     pub(crate) fn form(&self) -> Option<Form> {
         match &self.storage {
             Storage::Float(_) => None,
-            Storage::Quantised(quantised) => Some(quantised.form),
+            Storage::Quantised(quantised) => Some(quantised.layout.form),
         }
     }
 
@@ -274,27 +289,21 @@ impl Matrix {
     }
 }
 
-impl Quantised {
-    fn zeros(format: &Format, [rows, columns]: [usize; 2]) -> Result<Self, TryReserveError> {
+impl Layout {
+    fn of(format: &Format) -> Self {
         let form = Form::of(format);
-        let mut empty = Self {
-            group: format.group,
-            offset: if form == Form::SignedBytes { 0 } else { format.offset },
-            form,
-            has_minima: format.offset == 0,
-            bytes: Vec::new(),
-        };
-        empty.bytes =
-            try_zeros(rows.div_ceil(PANEL_ROWS).saturating_mul(empty.panel_bytes(columns)))?;
-        Ok(empty)
+        let offset = if form == Form::SignedBytes { 0 } else { format.offset };
+        Self { group: format.group, form, offset, has_minima: format.offset == 0 }
     }
 
     /// Bytes of a group's codes.
+    #[inline(always)]
     pub(crate) fn code_bytes(&self) -> usize {
         self.group * PANEL_ROWS / if self.form == Form::Nibbles { 2 } else { 1 }
     }
 
     /// Bytes of a group: codes, scales and minima.
+    #[inline(always)]
     pub(crate) fn group_bytes(&self) -> usize {
         self.code_bytes() + SCALES_BYTES * if self.has_minima { 2 } else { 1 }
     }
@@ -303,10 +312,31 @@ impl Quantised {
         columns / self.group * self.group_bytes()
     }
 
+    /// Scales and minima of 8 rows, from a group's bytes behind the codes; a format with an offset
+    /// has the minimum `-offset * scale`.
+    #[inline(always)]
+    pub(crate) fn numbers(&self, bytes: &[u8]) -> [[f32x4; 2]; 2] {
+        let quads = bytes.as_chunks::<16>().0;
+        let scales = [arch::load_floats(&quads[0]), arch::load_floats(&quads[1])];
+        let minima = match quads.get(2..4) {
+            Some([low, high]) => [arch::load_floats(low), arch::load_floats(high)],
+            _ => scales.map(|scale| scale * f32x4::splat(-self.offset as f32)),
+        };
+        [scales, minima]
+    }
+}
+
+impl Quantised {
+    fn zeros(format: &Format, [rows, columns]: [usize; 2]) -> Result<Self, TryReserveError> {
+        let layout = Layout::of(format);
+        let length = rows.div_ceil(PANEL_ROWS).saturating_mul(layout.panel_bytes(columns));
+        Ok(Self { layout, bytes: try_zeros(length)? })
+    }
+
     /// The groups of one panel.
-    pub(crate) fn panel(&self, columns: usize, panel: usize) -> &[u8] {
-        let length = self.panel_bytes(columns);
-        &self.bytes[panel * length..][..length]
+    pub(crate) fn panel(&self, columns: usize, index: usize) -> Panel<'_> {
+        let length = self.layout.panel_bytes(columns);
+        Panel { index, layout: self.layout, bytes: &self.bytes[index * length..][..length] }
     }
 
     /// Calls `put` with each row's index among those filled, its panel and its lane there.
@@ -317,12 +347,11 @@ impl Quantised {
         columns: usize,
         put: impl Fn(usize, &mut PanelMut<'_>, usize) + Sync,
     ) {
-        let length = self.panel_bytes(columns);
-        let (form, group) = (self.form, self.group);
-        let (code_bytes, group_bytes) = (self.code_bytes(), self.group_bytes());
+        let layout = self.layout;
+        let length = layout.panel_bytes(columns);
         let bytes = &mut self.bytes[panels.start * length..panels.end * length];
         pool.each_chunk(bytes, length, |index, bytes| {
-            let mut panel = PanelMut { form, group, code_bytes, group_bytes, bytes };
+            let mut panel = PanelMut { layout, bytes };
             for lane in 0..PANEL_ROWS {
                 put(index * PANEL_ROWS + lane, &mut panel, lane);
             }
@@ -330,21 +359,22 @@ impl Quantised {
     }
 
     fn decode_row(&self, panel: usize, lane: usize, columns: usize, out: &mut [f32]) {
-        let groups = self.panel(columns, panel).chunks_exact(self.group_bytes());
-        for (bytes, out) in groups.zip(out.chunks_exact_mut(self.group)) {
-            let (codes, scales) = bytes.split_at(self.code_bytes());
+        let Panel { layout, bytes, .. } = self.panel(columns, panel);
+        let groups = bytes.chunks_exact(layout.group_bytes());
+        for (bytes, out) in groups.zip(out.chunks_exact_mut(layout.group)) {
+            let (codes, scales) = bytes.split_at(layout.code_bytes());
             let scales = scales.as_chunks::<4>().0;
             let scale = f32::from_le_bytes(scales[lane]);
             let minimum =
                 scales.get(PANEL_ROWS + lane).map_or(0.0, |&bytes| f32::from_le_bytes(bytes));
             for (column, value) in out.iter_mut().enumerate() {
-                let (at, shift) = self.form.place(column, lane);
-                let code = match self.form {
+                let (at, shift) = layout.form.place(column, lane);
+                let code = match layout.form {
                     Form::Nibbles => i32::from((codes[at] >> shift) & 0x0f),
                     Form::SignedBytes => i32::from(codes[at] as i8),
                     Form::Bytes | Form::Halves => i32::from(codes[at]),
                 };
-                *value = scale * (code - self.offset) as f32 + minimum;
+                *value = scale * (code - layout.offset) as f32 + minimum;
             }
         }
     }
@@ -365,26 +395,25 @@ impl Form {
 
 /// One panel on its way; zero so far.
 struct PanelMut<'a> {
-    form: Form,
-    group: usize,
-    code_bytes: usize,
-    group_bytes: usize,
+    layout: Layout,
     bytes: &'a mut [u8],
 }
 
 impl PanelMut<'_> {
     fn put_row(&mut self, lane: usize, tensor_type: TensorType, format: &Format, row: &[u8]) {
+        let Layout { form, group, .. } = self.layout;
+        let (code_bytes, group_bytes) = (self.layout.code_bytes(), self.layout.group_bytes());
         let mut decoded = Decoded::new();
-        let groups = tensor_type.block_len() / self.group;
+        let groups = tensor_type.block_len() / group;
         let blocks = row.chunks_exact(tensor_type.block_bytes());
-        for (raw, bytes) in blocks.zip(self.bytes.chunks_exact_mut(groups * self.group_bytes)) {
+        for (raw, bytes) in blocks.zip(self.bytes.chunks_exact_mut(groups * group_bytes)) {
             (format.decode)(raw, &mut decoded);
-            let codes = decoded.codes.chunks_exact(self.group);
+            let codes = decoded.codes.chunks_exact(group);
             for (index, (bytes, codes)) in
-                bytes.chunks_exact_mut(self.group_bytes).zip(codes).enumerate()
+                bytes.chunks_exact_mut(group_bytes).zip(codes).enumerate()
             {
-                let (code_bytes, scales) = bytes.split_at_mut(self.code_bytes);
-                put_codes(self.form, lane, codes, code_bytes);
+                let (into, scales) = bytes.split_at_mut(code_bytes);
+                put_codes(form, lane, codes, into);
                 let scales = scales.as_chunks_mut::<4>().0;
                 scales[lane] = decoded.scales[index].to_le_bytes();
                 if let Some(minimum) = scales.get_mut(PANEL_ROWS + lane) {

@@ -4,8 +4,9 @@
 //! codes are `[tile][column / STEP][token][STEP]`, numbers by block `[tile][block][token]`.
 
 use crate::ACTIVATION_BLOCK;
-use crate::arch::{Activation, STEP};
+use crate::arch::{self, Activation, STEP};
 use crate::pool::{Disjoint, Pool};
+use wide::{f32x4, i32x4};
 
 /// Tokens of one tile: how often a loaded weight vector is used.
 pub(crate) const TILE_TOKENS: usize = 4;
@@ -188,12 +189,15 @@ impl TileMut<'_> {
                 let at = block * ACTIVATION_BLOCK / STEP * tokens;
                 let steps =
                     codes[at..at + ACTIVATION_BLOCK / STEP * tokens].chunks_exact_mut(tokens);
-                for (out, step) in steps.zip(quantised.as_chunks::<STEP>().0) {
-                    out[token] = step.map(Activation::from);
+                let narrow = arch::activations(quantised);
+                for (out, step) in steps.zip(narrow.as_chunks::<STEP>().0) {
+                    out[token] = *step;
                 }
-                let [first, second] = [0, HALF].map(|from| {
-                    quantised[from..from + HALF].iter().map(|&code| i32::from(code)).sum::<i32>()
-                });
+                let sum = |quads: &[i32x4]| {
+                    quads.iter().fold(i32x4::ZERO, |sum, quad| sum + *quad).reduce_add()
+                };
+                let (first, second) = quantised.split_at(HALF / 4);
+                let (first, second) = (sum(first), sum(second));
                 let put = |groups: &mut Groups<&mut [f32]>, group: usize, sum: i32| {
                     groups.scales[group * tokens + token] = scale;
                     groups.sums[group * tokens + token] = scale * sum as f32;
@@ -209,27 +213,19 @@ impl TileMut<'_> {
 /// Adding and subtracting this rounds a small float to the nearest integer, ties to even.
 const ROUND: f32 = 12_582_912.0;
 
-/// The scale and the codes of a block.
-#[inline]
-fn quantise_block(block: &[f32; ACTIVATION_BLOCK]) -> (f32, [i8; ACTIVATION_BLOCK]) {
-    let mut lanes = [0.0f32; 4];
+/// The scale and the codes of a block, four a vector.
+#[inline(always)]
+fn quantise_block(block: &[f32; ACTIVATION_BLOCK]) -> (f32, [i32x4; ACTIVATION_BLOCK / 4]) {
+    let quads: [f32x4; ACTIVATION_BLOCK / 4] = bytemuck::cast(*block);
+    let largest = quads.iter().fold(f32x4::ZERO, |largest, quad| largest.fast_max(quad.abs()));
     // Stays zero unless a value is not finite; the codes of such a block would look like numbers.
-    let mut poison = [0.0f32; 4];
-    for quad in block.as_chunks::<4>().0 {
-        for ((lane, poison), value) in lanes.iter_mut().zip(&mut poison).zip(quad) {
-            let magnitude = value.abs();
-            *lane = if magnitude > *lane { magnitude } else { *lane };
-            *poison += value * 0.0;
-        }
-    }
-    let largest = lanes.iter().fold(0.0f32, |a, &b| a.max(b));
+    let poison = quads.iter().fold(f32x4::ZERO, |poison, quad| poison + *quad * f32x4::ZERO);
+    let largest = largest.to_array().into_iter().fold(0.0, f32::max);
     let scale = largest / 127.0;
-    let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
-    let codes = block.map(|value| {
-        let rounded = (value * inverse + ROUND).to_bits() as i32 - ROUND.to_bits() as i32;
-        rounded as i8
-    });
-    (scale + poison.iter().sum::<f32>(), codes)
+    let inverse = f32x4::splat(if largest > 0.0 { 127.0 / largest } else { 0.0 });
+    let (round, zero) = (f32x4::splat(ROUND), i32x4::splat(ROUND.to_bits() as i32));
+    let codes = quads.map(|quad| bytemuck::cast::<f32x4, i32x4>(quad * inverse + round) - zero);
+    (scale + poison.reduce_add(), codes)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The dot product by 16-bit pairs, two columns at a time: SSE2, NEON and WebAssembly's `simd128`.
 
-use wide::{f32x4, i16x8, i32x4, u16x8};
+use wide::{f32x4, i16x8, i32x4, i32x8, u16x8};
 
 /// Columns of a vector.
 pub(crate) const STEP: usize = 2;
@@ -10,6 +10,13 @@ pub(crate) const STREAMS: usize = 2;
 
 /// An activation's code in memory, widened once for all rows.
 pub(crate) type Activation = i16;
+/// A block's codes, narrowed.
+#[inline(always)]
+pub(crate) fn activations(codes: [i32x4; 8]) -> [Activation; 32] {
+    let eights: [i32x8; 4] = bytemuck::cast(codes);
+    bytemuck::cast(eights.map(i16x8::from_i32x8_saturate))
+}
+
 /// A weight's code in an unpacked panel.
 pub(crate) type Code = i16;
 pub(crate) type Codes = i16x8;
@@ -23,15 +30,15 @@ pub(crate) fn load_bytes(bytes: &[u8; 16]) -> [Codes; 2] {
     [i16x8::from_u8x16_low(bytes), i16x8::from_u8x16_high(bytes)]
 }
 
-/// 4 rows x 2 columns of an unpacked panel.
+/// Rows 0-3 and 4-7 x 2 columns of an unpacked panel.
 #[inline(always)]
-pub(crate) fn load(codes: &[Code; 8]) -> Codes {
-    i16x8::new(*codes)
+pub(crate) fn load(codes: &[Code; 16]) -> [Codes; 2] {
+    bytemuck::cast(*codes)
 }
 
 #[inline(always)]
-pub(crate) fn store(codes: Codes, into: &mut [Code; 8]) {
-    *into = codes.to_array();
+pub(crate) fn store(codes: [Codes; 2], into: &mut [Code; 16]) {
+    *into = bytemuck::cast(codes);
 }
 
 /// The lowest nibble of each lane.

@@ -1,7 +1,7 @@
 //! The dot product by one relaxed-SIMD instruction, four columns at a time.
 
 use std::arch::wasm32::*;
-use wide::f32x4;
+use wide::{f32x4, i8x16, i16x8, i16x16, i32x4, i32x8};
 
 /// Columns of a vector.
 pub(crate) const STEP: usize = 4;
@@ -11,6 +11,14 @@ pub(crate) const STREAMS: usize = 4;
 
 /// An activation's code in memory.
 pub(crate) type Activation = i8;
+/// A block's codes, narrowed.
+#[inline(always)]
+pub(crate) fn activations(codes: [i32x4; 8]) -> [Activation; 32] {
+    let eights: [i32x8; 4] = bytemuck::cast(codes);
+    let sixteens: [i16x16; 2] = bytemuck::cast(eights.map(i16x8::from_i32x8_saturate));
+    bytemuck::cast(sixteens.map(i8x16::from_i16x16_saturate))
+}
+
 /// A weight's code in an unpacked panel.
 pub(crate) type Code = u8;
 pub(crate) type Codes = v128;
@@ -31,16 +39,18 @@ pub(crate) fn load_bytes(bytes: &[u8; 32]) -> [Codes; 2] {
     [read(&sides[0]), read(&sides[1])]
 }
 
-/// 4 rows x 4 columns of an unpacked panel.
+/// Rows 0-3 and 4-7 x 4 columns of an unpacked panel.
 #[inline(always)]
-pub(crate) fn load(codes: &[Code; 16]) -> Codes {
-    read(codes)
+pub(crate) fn load(codes: &[Code; 32]) -> [Codes; 2] {
+    load_bytes(codes)
 }
 
 #[inline(always)]
-pub(crate) fn store(codes: Codes, into: &mut [Code; 16]) {
-    // SAFETY: the reference covers 16 writable bytes; v128_store needs no alignment.
-    unsafe { v128_store(into.as_mut_ptr().cast(), codes) }
+pub(crate) fn store(codes: [Codes; 2], into: &mut [Code; 32]) {
+    for (codes, into) in codes.into_iter().zip(into.as_chunks_mut::<16>().0) {
+        // SAFETY: the reference covers 16 writable bytes; v128_store needs no alignment.
+        unsafe { v128_store(into.as_mut_ptr().cast(), codes) }
+    }
 }
 
 /// The low nibble of each byte.
