@@ -5,6 +5,15 @@ use wide::f32x4;
 
 /// Turns scores into probabilities; an empty slice stays empty.
 pub fn softmax(scores: &mut [f32]) {
+    let (_, sum) = exponentials(scores);
+    let inverse = 1.0 / sum;
+    for value in scores {
+        *value *= inverse;
+    }
+}
+
+/// Turns scores into `e^(x_i - max)`; gives the largest score and the sum of the exponentials.
+pub(crate) fn exponentials(scores: &mut [f32]) -> (f32, f32) {
     let largest = maximum(scores);
     let (quads, rest) = scores.as_chunks_mut::<4>();
     let mut sums = f32x4::ZERO;
@@ -23,10 +32,7 @@ pub fn softmax(scores: &mut [f32]) {
         *value = exp(f32x4::splat(*value - largest)).to_array()[0];
         sum += *value;
     }
-    let inverse = 1.0 / sum;
-    for value in scores {
-        *value *= inverse;
-    }
+    (largest, sum)
 }
 
 fn maximum(values: &[f32]) -> f32 {

@@ -7,6 +7,8 @@
 //! no sum runs across lanes; values are `[head, slot, dimension]`. Four
 //! queries share each key and value that is loaded.
 
+mod one_token;
+
 use crate::arch::multiply_add;
 use crate::pool::{Disjoint, Pool};
 use crate::softmax::softmax;
@@ -114,6 +116,12 @@ pub fn attention(
     out: &mut [f32],
 ) {
     let group = spec.heads / cache.heads;
+    if let [segment @ Segment { tokens: 1, .. }] = segments {
+        let only = PlacedSegment { segment, token: 0, slot, first_block: 0 };
+        if let [Range { start: 0, end: 0 }, seen] = only.seen(spec, 0) {
+            return one_token::attend(pool, spec, cache, queries, seen, out);
+        }
+    }
     // Blocks of queries are numbered through all segments and heads, so that one job serves all.
     let mut token = 0;
     let mut blocks = 0;
@@ -269,16 +277,18 @@ const VALUES: usize = 8;
 
 /// Adds one column of values, `[slot, 8]`, each slot's times its weight for each query.
 #[inline(always)]
-fn add_weighted<'a>(
-    sums: &mut [[f32x4; 2]; QUERIES],
+fn add_weighted<'a, const COUNT: usize>(
+    sums: &mut [[f32x4; 2]; COUNT],
     column: impl Iterator<Item = &'a [f32; VALUES]>,
-    [a, b, c, d]: [&[f32]; QUERIES],
+    weights: [&[f32]; COUNT],
 ) {
-    for ((((value, a), b), c), d) in column.zip(a).zip(b).zip(c).zip(d) {
+    let length = weights[0].len();
+    let weights = weights.map(|weights| &weights[..length]);
+    for (slot, value) in column.take(length).enumerate() {
         let [e, f, g, h, i, j, k, l] = *value;
         let (first, second) = (f32x4::new([e, f, g, h]), f32x4::new([i, j, k, l]));
-        for (sum, weight) in sums.iter_mut().zip([a, b, c, d]) {
-            let weight = f32x4::splat(*weight);
+        for (sum, weights) in sums.iter_mut().zip(weights) {
+            let weight = f32x4::splat(weights[slot]);
             sum[0] = multiply_add(first, weight, sum[0]);
             sum[1] = multiply_add(second, weight, sum[1]);
         }
@@ -287,11 +297,11 @@ fn add_weighted<'a>(
 
 /// Products of the queries with the keys of 4 slots each, `[dimension, 4]`.
 #[inline(always)]
-fn products<const GROUPS: usize>(
-    queries: &[&[f32]; QUERIES],
+fn products<const COUNT: usize, const GROUPS: usize>(
+    queries: &[&[f32]; COUNT],
     keys: [&[f32]; GROUPS],
-) -> [[f32x4; GROUPS]; QUERIES] {
-    let mut sums = [[f32x4::ZERO; GROUPS]; QUERIES];
+) -> [[f32x4; GROUPS]; COUNT] {
+    let mut sums = [[f32x4::ZERO; GROUPS]; COUNT];
     let length = queries[0].len();
     let queries = queries.map(|query| &query[..length]);
     let keys = keys.map(|keys| &keys.as_chunks::<4>().0[..length]);
@@ -440,9 +450,17 @@ mod tests {
 
     #[test]
     fn agrees_with_the_reference_at_odd_shapes() {
-        let shapes = [(1, 1, 1, 4, 0), (3, 1, 5, 12, 0), (9, 3, 7, 64, 10), (4, 1, 3, 20, 33)];
+        let shapes = [
+            (1, 1, 1, 4, 0),
+            (3, 1, 5, 12, 0),
+            (9, 3, 7, 64, 10),
+            (4, 1, 3, 20, 33),
+            // One token that sees several spans.
+            (6, 2, 1, 20, 300),
+            (7, 1, 1, 8, 127),
+        ];
         for (heads, kv_heads, tokens, dimensions, position) in shapes {
-            for window in [None, Some(1), Some(4), Some(6)] {
+            for window in [None, Some(1), Some(4), Some(6), Some(131)] {
                 let spec = AttentionSpec { heads, scale: 0.3, window, causal: true };
                 let segments = [segment(tokens, 0..position)];
                 check([kv_heads, dimensions, 0], spec, position, &segments);
