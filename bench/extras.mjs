@@ -10,12 +10,12 @@ const VISITS = [
   { engine: 'wllama', module: 'wllama.mjs' },
 ];
 
-/** Latencies of one decision each: `{ classify, embed }`, samples of `{ ms, tokens }`. */
+/** Latencies of one decision each, samples of `{ ms, tokens }`: `classify`, and `embed` with many texts besides. */
 export async function timeDecisions(run, { note }) {
   note('classifying tickets');
   const classify = await run.host.call('classify', undefined, { ms: CALL_LIMIT_MS });
   note('embedding texts');
-  // An SDK may have the function and yet lack the encoder's file; that is no failure of the run.
+  // The encoder's file may be missing; that is no failure of the run.
   const embed = await run.host
     .call('embed', undefined, { ms: CALL_LIMIT_MS })
     .catch((error) => ({ failed: error.message }));

@@ -167,8 +167,8 @@ async function measureExtras({ runs, extras, visits, servers, model }) {
   await attempt(ours, { note, what: 'decisions' }, async () => {
     Object.assign(extras, await timeDecisions(ours, { note }));
   });
-  if (!Array.isArray(extras.embed)) {
-    extras.notes.push({ what: 'embeddings', text: `not measured: ${extras.embed?.failed ?? 'this SDK has none'}` });
+  if (!extras.embed?.samples) {
+    extras.notes.push({ what: 'embeddings', text: `not measured: ${extras.embed?.failed ?? 'the run failed'}` });
   }
   const options = { model, threads: ours.threads, contextTokens: CONTEXT_TOKENS };
   const engines = runs.map(({ engine }) => engine);

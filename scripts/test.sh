@@ -100,7 +100,7 @@ test_hostile() {
 # The built page in a real Chromium with the real model.
 test_browser() {
   setup_chromium
-  setup_models smollm2-135m-instruct
+  setup_models smollm2-135m-instruct minilm-l6
   build_wasm
   build_www
   (cd www && npm run --silent test:browser)

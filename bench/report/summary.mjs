@@ -17,7 +17,8 @@ export function summarise(measured) {
     runs,
     ...ratiosOf(main),
     classify: latencies(extras.classify),
-    embed: latencies(extras.embed),
+    embed: latencies(extras.embed?.samples),
+    embed_many: extras.embed?.many ?? null,
     first_token_ms: Object.fromEntries(
       Object.entries(extras.visits).map(([engine, times]) => [ENGINES[engine].name, visitTimes(times)]),
     ),

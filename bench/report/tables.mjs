@@ -57,7 +57,7 @@ function ratios({ ratios: values, ratio_ranges: ranges }) {
   };
 }
 
-function frontdeskOnly({ runs, classify, embed, first_token_ms: visits, sizes, notes }) {
+function frontdeskOnly({ runs, classify, embed, embed_many: many, first_token_ms: visits, sizes, notes }) {
   const rows = [];
   for (const run of runs) {
     if (run.prefill_1024_tps)
@@ -73,7 +73,12 @@ function frontdeskOnly({ runs, classify, embed, first_token_ms: visits, sizes, n
   }
   if (classify)
     rows.push([`classification into 8 labels, ${classify.median_tokens} new tokens, ms`, percentiles(classify)]);
-  if (embed) rows.push(['embedding of a text of about 64 tokens, ms', percentiles(embed)]);
+  if (embed) rows.push([`embedding of a text of ${embed.median_tokens} tokens, ms`, percentiles(embed)]);
+  if (many)
+    rows.push([
+      `embedding of ${many.texts} such texts, ms: one by one, together`,
+      `${Math.round(many.aloneMs)}, ${Math.round(many.togetherMs)}`,
+    ]);
   for (const [engine, times] of Object.entries(visits)) {
     rows.push([
       `navigation to first token, model kept, ${engine}, ms`,

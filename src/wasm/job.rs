@@ -6,14 +6,15 @@ use crate::messages::{
     TokenLogprob, Usage,
 };
 use crate::model::{Loaded, Shared, busy};
+use crate::now;
 use frontdesk_cascade::Policy;
 use frontdesk_engine::Error;
 use frontdesk_engine::generate::{FinishReason, Generation, Step};
 use frontdesk_tasks::{Classification, Outcome, Progress};
 use serde::Serialize;
 use std::cell::RefCell;
+use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen::{JsCast, JsValue};
 
 /// What is being done.
 pub(crate) enum Task {
@@ -158,11 +159,4 @@ impl Timing {
         *part += milliseconds;
         self.total_ms += milliseconds;
     }
-}
-
-/// Milliseconds on the worker's monotonic clock.
-fn now() -> f64 {
-    let scope = js_sys::global().dyn_into::<web_sys::WorkerGlobalScope>();
-    let performance = scope.ok().and_then(|scope| scope.performance());
-    performance.map_or(0.0, |performance| performance.now())
 }

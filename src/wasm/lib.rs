@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 mod byte_source;
+mod encoder;
 mod error;
 mod job;
 mod messages;
@@ -9,11 +10,13 @@ mod model;
 mod sha256;
 mod threads;
 
+pub use encoder::{EmbedJob, Encoder};
 pub use job::Job;
 pub use model::Model;
 pub use sha256::Sha256;
 pub use threads::{fail_threads, serve_threads, start_threads};
 
+use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 /// Runs when the module is instantiated: a panic is told to the console before it traps.
@@ -26,4 +29,11 @@ pub fn start() {
 #[wasm_bindgen(js_name = isExact)]
 pub fn is_exact() -> bool {
     frontdesk_engine::cpu::Cpu::is_exact()
+}
+
+/// Milliseconds on the worker's monotonic clock.
+fn now() -> f64 {
+    let scope = js_sys::global().dyn_into::<web_sys::WorkerGlobalScope>();
+    let performance = scope.ok().and_then(|scope| scope.performance());
+    performance.map_or(0.0, |performance| performance.now())
 }

@@ -7,6 +7,7 @@ use frontdesk_engine::sampler::SamplerOptions;
 use frontdesk_engine::tokenizer::Tokenizer;
 use frontdesk_tasks::ClassifyRequest;
 use serde::{Deserialize, Serialize};
+use wasm_bindgen::JsValue;
 
 #[derive(Deserialize)]
 pub(crate) struct ClassifyMessage {
@@ -148,4 +149,38 @@ impl TokenLogprob {
             top_logprobs: token.top.iter().map(|(id, logprob)| top(*id, *logprob)).collect(),
         }
     }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct EncoderDescription<'a> {
+    pub(crate) architecture: &'a str,
+    pub(crate) parameters: f64,
+    pub(crate) dimensions: usize,
+    pub(crate) text_tokens: usize,
+}
+
+/// What one step of embedding tells.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum EmbedEvent {
+    Prefill { done: usize, total: usize },
+    Done { result: LocalEmbeddings },
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LocalEmbeddings {
+    pub(crate) embeddings: Vec<LocalEmbedding>,
+    pub(crate) total_ms: f64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LocalEmbedding {
+    /// A `Float32Array`.
+    #[serde(with = "serde_wasm_bindgen::preserve")]
+    pub(crate) vector: JsValue,
+    pub(crate) tokens: usize,
+    pub(crate) is_truncated: bool,
 }

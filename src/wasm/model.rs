@@ -40,14 +40,7 @@ impl Model {
         context_tokens: u32,
         on_progress: &Function,
     ) -> Result<Model, JsValue> {
-        let mut progress = |loaded: u64, total: u64| {
-            // Progress is told, not asked: what the listener throws is its own affair.
-            let _ = on_progress.call2(
-                &JsValue::UNDEFINED,
-                &JsValue::from_f64(loaded as f64),
-                &JsValue::from_f64(total as f64),
-            );
-        };
+        let mut progress = |loaded, total| tell(on_progress, loaded, total);
         let reader = SourceReader::new(source);
         let backend = Cpu::default().with_pool(pool());
         let model = LanguageModel::load(reader, backend, context_tokens as usize, &mut progress)
@@ -95,6 +88,12 @@ impl Model {
         let task = Task::Chat { task, text: String::new(), logprobs: Vec::new() };
         Ok(Job::new(self.shared.clone(), task, request.policy))
     }
+}
+
+/// Progress is told, not asked: what the listener throws is its own affair.
+pub(crate) fn tell(on_progress: &Function, loaded: u64, total: u64) {
+    let [loaded, total] = [loaded, total].map(|bytes| JsValue::from_f64(bytes as f64));
+    let _ = on_progress.call2(&JsValue::UNDEFINED, &loaded, &total);
 }
 
 /// The model is lent to a job's step that has not returned.

@@ -1,7 +1,7 @@
 /** Chooses and starts the WebAssembly module; its interface as the worker uses it. */
 import { ModuleLoadError, UnsupportedBrowserError } from './errors.js';
 import { importGlue, moduleAddress } from './glue.js';
-import type { ChatDelta, ChatRequest, ClassifyRequest, EngineWishes, LocalClassification, LocalCompletion, ModuleVariant, PrefillProgress } from './protocol.js';
+import type { ChatDelta, ChatRequest, ClassifyRequest, EngineWishes, LocalClassification, LocalCompletion, LocalEmbeddings, ModuleVariant, PrefillProgress, ReflexInfo } from './protocol.js';
 import { startThreads } from './threads.js';
 import { detectVariant, hasThreads } from './variant.js';
 
@@ -35,6 +35,14 @@ export interface Model {
   free(): void;
 }
 
+export interface Encoder {
+  describe(): Omit<ReflexInfo, 'id' | 'sha256'>;
+  embed(texts: readonly string[]): Job<LocalEmbeddings>;
+  free(): void;
+}
+
+type OnProgress = (loaded: number, total: number) => void;
+
 /** The generated glue. */
 export interface EngineModule {
   default(options: { module_or_path: WebAssembly.Module }): Promise<{ readonly memory: WebAssembly.Memory }>;
@@ -49,7 +57,10 @@ export interface EngineModule {
   isExact(): boolean;
   readonly Sha256: new () => Sha256;
   readonly Model: {
-    load(source: ByteSource, contextTokens: number, onProgress: (loaded: number, total: number) => void): Model;
+    load(source: ByteSource, contextTokens: number, onProgress: OnProgress): Model;
+  };
+  readonly Encoder: {
+    load(source: ByteSource, onProgress: OnProgress): Encoder;
   };
 }
 

@@ -17,7 +17,7 @@ import {
 import { EngineClient } from './client.js';
 import { DestroyedError, InvalidInputError, type Receipt } from './errors.js';
 import { absolute, type ModelChoice, resolveModel } from './models.js';
-import type { ChatDelta, ChatRequest, Label, LoadProgress, Mode, ModelInfo, ModuleVariant, Policy, PrefillProgress } from './protocol.js';
+import type { ChatDelta, ChatRequest, Label, LoadProgress, LocalEmbeddings, Mode, ModelInfo, ModuleVariant, Policy, PrefillProgress } from './protocol.js';
 import type { CloudProvider } from './providers/provider.js';
 import type { ChatCompletion, ChatCompletionChunk, Classification } from './results.js';
 import { Run } from './run.js';
@@ -25,6 +25,8 @@ import { Run } from './run.js';
 export interface CreateOptions {
   /** Default `smollm2-135m-instruct`. Not fetched in mode `only_in_cloud`. */
   readonly model?: ModelChoice;
+  /** The encoder of `embed`, e.g. `minilm-l6`; none by default. Fetched and read before the model. */
+  readonly reflex?: ModelChoice;
   /** A folder of your own that holds the manifest's model files under their names. */
   readonly modelBaseUrl?: string;
   /** Default `cascade`. A desk made with `only_on_device` cannot be told otherwise later. */
@@ -77,6 +79,13 @@ export interface ClassifyOptions extends CallOptions {
   /** What the texts are, in a few words; default "customer message". */
   readonly subject?: string;
   /** Tokens of the prompt done and in all. */
+  readonly onProgress?: (progress: PrefillProgress) => void;
+}
+
+export interface EmbedOptions {
+  /** The call rejects with `signal.reason`, at once. */
+  readonly signal?: AbortSignal;
+  /** Texts done and in all. */
   readonly onProgress?: (progress: PrefillProgress) => void;
 }
 
@@ -168,6 +177,18 @@ export class Frontdesk {
     return toClassification(outcome, run, this.info);
   }
 
+  /**
+   * Turns texts into vectors of length 1 with the reflex model, always on the device. Many at once
+   * share passes. Rejects with a `FrontdeskError` (codes in the README), or with `signal.reason` when aborted.
+   */
+  async embed(texts: readonly string[], { signal, onProgress }: EmbedOptions = {}): Promise<LocalEmbeddings> {
+    if (this.#destroyed) throw new DestroyedError('the desk was destroyed');
+    const { client } = this.#parts;
+    if (!client || !this.info?.reflex) throw new InvalidInputError('this desk was made without a reflex model');
+    if (!Array.isArray(texts)) throw new InvalidInputError('texts must be a list of strings');
+    return client.call('embed', { texts: texts.map(checkText) }, { signal, onEvent: onProgress });
+  }
+
   /** Ends the worker and frees its memory; calls in flight and later ones reject. May be called again. */
   async destroy(): Promise<void> {
     this.#destroyed = true;
@@ -250,11 +271,12 @@ interface Sides {
   readonly onSend: ((receipt: Receipt) => void) | undefined;
 }
 
-function makeClient({ model, modelBaseUrl, contextTokens, threads, moduleVariant, wasmUrl, workerUrl }: CreateOptions): EngineClient {
+function makeClient({ model, reflex, modelBaseUrl, contextTokens, threads, moduleVariant, wasmUrl, workerUrl }: CreateOptions): EngineClient {
   return new EngineClient({
     ...(workerUrl !== undefined && { workerUrl: absolute(workerUrl) }),
     load: {
       model: resolveModel(model, modelBaseUrl),
+      ...(reflex !== undefined && { reflex: resolveModel(reflex, modelBaseUrl) }),
       contextTokens: checkContextTokens(contextTokens ?? DEFAULT_CONTEXT_TOKENS),
       ...(wasmUrl !== undefined && { wasmUrl: absolute(wasmUrl) }),
       engine: {

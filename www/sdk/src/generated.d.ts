@@ -10,4 +10,5 @@ declare module '*/frontdesk.js' {
   export const failThreads: EngineModule['failThreads'];
   export const Sha256: EngineModule['Sha256'];
   export const Model: EngineModule['Model'];
+  export const Encoder: EngineModule['Encoder'];
 }

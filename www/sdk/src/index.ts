@@ -8,21 +8,25 @@ export {
   type ChatCompletionStream,
   type ClassifyOptions,
   type CreateOptions,
+  type EmbedOptions,
   Frontdesk,
 } from './frontdesk.js';
 export { DEFAULT_MODEL, type ModelByUrl, type ModelChoice } from './models.js';
 export type {
   ChatMessage,
   Decision,
+  Embedding,
   Label,
   LabelProbability,
   LocalClassification,
   LocalCompletion,
+  LocalEmbeddings,
   LocalTiming,
   Mode,
   ModelInfo,
   ModuleVariant,
   PrefillProgress,
+  ReflexInfo,
   TokenLogprob,
   Usage,
 } from './protocol.js';

@@ -5,7 +5,7 @@ declare module 'frontdesk:models' {
     readonly bytes: number;
     readonly sha256: string;
     readonly file: string;
-    readonly use: 'default' | 'tests';
+    readonly use: 'default' | 'reflex' | 'tests';
     /** The first source that is a plain address. */
     readonly url?: string;
   }

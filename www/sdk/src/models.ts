@@ -25,7 +25,7 @@ export function resolveModel(model: ModelChoice = DEFAULT_MODEL, modelBaseUrl?: 
   if (typeof model === 'object') return modelByUrl(model);
   const entry = manifest.find(({ id }) => id === model);
   if (!entry) {
-    const known = manifest.filter(({ use }) => use === 'default').map(({ id }) => id);
+    const known = manifest.filter(({ use }) => use !== 'tests').map(({ id }) => id);
     throw new InvalidInputError(`no model is called ${model}; known are ${known.join(', ')}`);
   }
   if (entry.use === 'tests') {

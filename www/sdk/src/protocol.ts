@@ -34,7 +34,7 @@ export interface LoadProgress {
   readonly total: number;
 }
 
-/** Progress of prefill, in tokens. */
+/** Progress of prefill in tokens, or of embedding in texts. */
 export interface PrefillProgress {
   readonly type: 'prefill';
   readonly done: number;
@@ -43,6 +43,8 @@ export interface PrefillProgress {
 
 export interface LoadRequest {
   readonly model: ModelFile;
+  /** The encoder of `embed`, read first. */
+  readonly reflex?: ModelFile;
   /** Capacity of the KV cache in tokens. */
   readonly contextTokens: number;
   /** Absolute URL of the folder that holds the wasm modules, or of one `.wasm` file. */
@@ -67,6 +69,20 @@ export interface ModelInfo {
   /** Why `cached` is false, for people. */
   readonly warning?: string;
   readonly timing: { readonly fetchMs: number; readonly loadMs: number };
+  /** The encoder of `embed`, where there is one. */
+  readonly reflex?: ReflexInfo;
+}
+
+/** The encoder that is loaded. */
+export interface ReflexInfo {
+  readonly id: string;
+  readonly sha256: string;
+  readonly architecture: string;
+  readonly parameters: number;
+  /** Length of its vectors. */
+  readonly dimensions: number;
+  /** Longest text it reads, in tokens. */
+  readonly textTokens: number;
 }
 
 /** A label of a classification; the description, when given, is shown to the model. */
@@ -177,10 +193,32 @@ export interface LocalCompletion {
   readonly timing: LocalTiming;
 }
 
+export interface EmbedRequest {
+  readonly texts: readonly string[];
+}
+
+/** A text as a vector. */
+export interface Embedding {
+  /** Of length 1, so that the dot product of two is their cosine. */
+  readonly vector: Float32Array<ArrayBuffer>;
+  /** Tokens read. */
+  readonly tokens: number;
+  /** Whether the text was longer than the encoder reads, and its end was left out. */
+  readonly isTruncated: boolean;
+}
+
+export interface LocalEmbeddings {
+  /** In the order of the texts. */
+  readonly embeddings: readonly Embedding[];
+  /** Milliseconds on the device. */
+  readonly totalMs: number;
+}
+
 /** Verb -> what is asked, what is told on the way, what is answered. */
 export interface Protocol {
   load: { request: LoadRequest; event: LoadProgress; response: ModelInfo };
   classify: { request: ClassifyRequest; event: PrefillProgress; response: LocalClassification };
+  embed: { request: EmbedRequest; event: PrefillProgress; response: LocalEmbeddings };
   chat: { request: ChatRequest; event: PrefillProgress | ChatDelta; response: LocalCompletion };
 }
 

@@ -1,9 +1,9 @@
 /** The worker: owns the engine, answers the protocol's verbs one at a time, and listens for aborts. */
 import type { DownloadOptions } from './download.js';
-import { type EngineModule, type Model, type StartedEngine, startEngineModule } from './engine_module.js';
-import { EngineCrashedError, InternalError } from './errors.js';
+import { type ByteSource, type Encoder, type Model, type StartedEngine, startEngineModule } from './engine_module.js';
+import { EngineCrashedError, InternalError, InvalidInputError } from './errors.js';
 import { type OnCrash, runJob, SerialQueue } from './job_queue.js';
-import type { FromWorker, LoadRequest, ModelInfo, Protocol, ToWorker, Verb } from './protocol.js';
+import type { FromWorker, ModelFile, ModelInfo, Protocol, ToWorker, Verb } from './protocol.js';
 import { forgetModel, isIntact, openModel, type OpenedModel } from './store.js';
 import { toWireError } from './wire_errors.js';
 
@@ -20,6 +20,15 @@ type RequestMessage<V extends Verb = Verb> = { [K in V]: { readonly id: number; 
 
 interface Engine extends StartedEngine {
   model?: Model;
+  encoder?: Encoder;
+}
+
+/** A model that was read, and where from. */
+interface Read<T> {
+  readonly value: T;
+  readonly source: OpenedModel;
+  /** When its file was there, on the worker's clock. */
+  readonly fetchedAt: number;
 }
 
 /** The part of a dedicated worker's scope that is used. */
@@ -42,27 +51,32 @@ const onCrash: OnCrash = (listener) => {
 };
 
 const handlers: Handlers = {
-  load: async (request, { signal, emit }) => {
-    const fetchStart = performance.now();
-    engine ??= await startEngineModule(request.engine, request.wasmUrl);
+  load: async ({ model, reflex, contextTokens, wasmUrl, engine: wishes }, { signal, emit }) => {
+    const startedAt = performance.now();
+    engine ??= await startEngineModule(wishes, wasmUrl);
     const { module } = engine;
     engine.model?.free();
+    engine.encoder?.free();
     delete engine.model;
+    delete engine.encoder;
     const options: DownloadOptions = { createHash: () => new module.Sha256(), signal, onProgress: emit };
-    let source = await openModel(request.model, options);
-    signal.throwIfAborted();
-    const loadStart = performance.now();
-    try {
-      engine.model = readModel(module, source, { request, emit });
-    } catch (error) {
-      // Not even a hash can be had from an instance that trapped.
-      if (error instanceof WebAssembly.RuntimeError) throw error;
-      if (!(await dropIfDamaged(source, request, options))) throw error;
-      source = await openModel(request.model, options);
-      engine.model = readModel(module, source, { request, emit });
+    const tell = (loaded: number, total: number) => {
+      emit({ phase: 'load', loaded, total });
+    };
+    if (reflex) {
+      const { value } = await fetchAndRead(reflex, options, (source) => module.Encoder.load(source, tell));
+      engine.encoder = value;
     }
-    const timing = { fetchMs: loadStart - fetchStart, loadMs: performance.now() - loadStart };
-    return describe(engine.model, { request, source, engine, timing });
+    const { value, source, fetchedAt } = await fetchAndRead(model, options, (source) => module.Model.load(source, contextTokens, tell));
+    engine.model = value;
+    const timing = { fetchMs: fetchedAt - startedAt, loadMs: performance.now() - fetchedAt };
+    const { cached, warning } = source;
+    const { variant, threads } = engine;
+    return {
+      ...{ id: model.id, sha256: model.sha256, ...value.describe(), backend: 'wasm', variant, threads, cached, timing },
+      ...(warning !== undefined && { warning }),
+      ...(reflex && engine.encoder && { reflex: { id: reflex.id, sha256: reflex.sha256, ...engine.encoder.describe() } }),
+    } satisfies ModelInfo;
   },
   classify: (request, { signal, emit }) =>
     runJob(loadedModel().classify(request), {
@@ -72,6 +86,16 @@ const handlers: Handlers = {
         if (event.type === 'prefill') emit(event);
       },
     }),
+  embed: ({ texts }, { signal, emit }) => {
+    if (!engine?.encoder) throw new InvalidInputError('this desk was made without a reflex model');
+    return runJob(engine.encoder.embed(texts), {
+      signal,
+      onCrash,
+      onEvent: (event) => {
+        if (event.type === 'prefill') emit(event);
+      },
+    });
+  },
   chat: (request, { signal, emit }) => runJob(loadedModel().chat(request), { signal, onCrash, onEvent: emit }),
 };
 
@@ -135,20 +159,31 @@ function loadedModel(): Model {
   return engine.model;
 }
 
-function readModel(module: EngineModule, source: OpenedModel, { request, emit }: { request: LoadRequest; emit: Context<'load'>['emit'] }): Model {
+/** Reads a model's file; one that was kept and is damaged is fetched again. */
+async function fetchAndRead<T>(model: ModelFile, options: DownloadOptions, read: (source: ByteSource) => T): Promise<Read<T>> {
+  const readOnce = (source: OpenedModel): Read<T> => {
+    const fetchedAt = performance.now();
+    try {
+      return { value: read(source), source, fetchedAt };
+    } finally {
+      source.close();
+    }
+  };
+  const source = await openModel(model, options);
+  options.signal.throwIfAborted();
   try {
-    return module.Model.load(source, request.contextTokens, (loaded, total) => {
-      emit({ phase: 'load', loaded, total });
-    });
-  } finally {
-    source.close();
+    return readOnce(source);
+  } catch (error) {
+    // Not even a hash can be had from an instance that trapped.
+    if (error instanceof WebAssembly.RuntimeError) throw error;
+    if (!(await dropIfDamaged(source, model, options))) throw error;
+    return readOnce(await openModel(model, options));
   }
 }
 
 /** True where a file that was kept earlier has been damaged since and was now removed. */
-async function dropIfDamaged(source: OpenedModel, request: LoadRequest, options: DownloadOptions): Promise<boolean> {
+async function dropIfDamaged(source: OpenedModel, model: ModelFile, options: DownloadOptions): Promise<boolean> {
   if (crash || !source.cached) return false;
-  const { model } = request;
   options.onProgress({ phase: 'verify', loaded: 0, total: source.size });
   const kept = await openModel(model, options);
   try {
@@ -158,14 +193,4 @@ async function dropIfDamaged(source: OpenedModel, request: LoadRequest, options:
   }
   await forgetModel(model);
   return true;
-}
-
-function describe(
-  model: Model,
-  { request, source, engine, timing }: { request: LoadRequest; source: OpenedModel; engine: StartedEngine; timing: ModelInfo['timing'] },
-): ModelInfo {
-  const { id, sha256 } = request.model;
-  const { cached, warning } = source;
-  const { variant, threads } = engine;
-  return { id, sha256, ...model.describe(), backend: 'wasm', variant, threads, cached, ...(warning !== undefined && { warning }), timing };
 }
