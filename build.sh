@@ -46,7 +46,7 @@ verb_setup() {
   setup_build_tools
   setup_node_packages
   setup_chromium
-  setup_models smollm2-135m-instruct gemma3-270m
+  setup_models smollm2-135m-instruct gemma3-270m minilm-l6
 }
 
 verb_build() {
@@ -57,7 +57,7 @@ verb_build() {
 # Beside its peers on this machine; options go to bench/run.mjs.
 verb_bench() {
   setup_chromium
-  setup_models smollm2-135m-instruct gemma3-270m
+  setup_models smollm2-135m-instruct gemma3-270m minilm-l6
   verb_build
   setup_bench_packages
   # Native llama.cpp has no package for every system; without it the benchmark says that it is missing.

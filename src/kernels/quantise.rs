@@ -204,7 +204,8 @@ impl TileMut<'_> {
                 };
                 put(&mut self.by_half, 2 * block, first);
                 put(&mut self.by_half, 2 * block + 1, second);
-                put(&mut self.by_block, block, first + second);
+                // What is not finite gives codes, and sums, that mean nothing beside a scale of NaN.
+                put(&mut self.by_block, block, first.wrapping_add(second));
             }
         }
     }
