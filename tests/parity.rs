@@ -169,7 +169,7 @@ fn overflowing_the_context_is_a_typed_error_and_harmless() {
     assert_eq!(state.tokens().len(), 8);
     let unknown = decoder.vocabulary() as u32;
     let mut state = decoder.state(8).unwrap();
-    for bad in [&[][..], &[unknown], &ids(CHUNK + 1)] {
+    for bad in [&[][..], &[unknown], &ids(CHUNK as u32 + 1)] {
         let error = decoder.extend(&mut state, bad).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
     }
@@ -250,7 +250,7 @@ fn a_pass_that_cannot_be_is_refused() {
         let error = decoder.forward(&mut state, pass, &mut |_, _, _| {}).unwrap_err();
         assert_eq!(error.kind(), expected, "{pass:?}");
     }
-    for indices in [&[][..], &[CHUNK], &[0; LOGIT_ROWS + 1]] {
+    for indices in [&[][..], &[CHUNK][..], &[0; LOGIT_ROWS + 1][..]] {
         let refused = pollster::block_on(decoder.logits(&mut state, indices, &mut Vec::new()));
         assert_eq!(refused.unwrap_err().kind(), ErrorKind::InvalidInput);
     }
