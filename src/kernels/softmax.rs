@@ -5,15 +5,6 @@ use wide::f32x4;
 
 /// Turns scores into probabilities; an empty slice stays empty.
 pub fn softmax(scores: &mut [f32]) {
-    let (_, sum) = exponentials(scores);
-    let inverse = 1.0 / sum;
-    for value in scores {
-        *value *= inverse;
-    }
-}
-
-/// Turns scores into `e^(x_i - max)`; gives the largest score and the sum of the exponentials.
-pub(crate) fn exponentials(scores: &mut [f32]) -> (f32, f32) {
     let largest = maximum(scores);
     let (quads, rest) = scores.as_chunks_mut::<4>();
     let mut sums = f32x4::ZERO;
@@ -32,7 +23,10 @@ pub(crate) fn exponentials(scores: &mut [f32]) -> (f32, f32) {
         *value = exp(f32x4::splat(*value - largest)).to_array()[0];
         sum += *value;
     }
-    (largest, sum)
+    let inverse = 1.0 / sum;
+    for value in scores {
+        *value *= inverse;
+    }
 }
 
 fn maximum(values: &[f32]) -> f32 {

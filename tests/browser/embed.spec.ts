@@ -50,8 +50,7 @@ test.describe('with a reflex model', () => {
       expect(embedding.isTruncated).toBe(false);
     }
     const [twice, twoTimes, parcel] = embeddings;
-    expect(dot(twice, twoTimes)).toBeGreaterThan(0.7);
-    expect(dot(twice, parcel)).toBeLessThan(0.5);
+    expect(dot(twice, twoTimes)).toBeGreaterThan(dot(twice, parcel) + 0.2);
   });
 
   test('many at once are the same as one by one', async () => {

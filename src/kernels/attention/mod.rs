@@ -432,6 +432,28 @@ mod tests {
         cache.write(&keys[split..], &values[split..], slot);
         let mut out = vec![f32::NAN; queries.len()];
         attention(&Pool::serial(), spec, &cache, &queries, slot, segments, &mut out);
+        if let [Segment { context, .. }] = segments
+            && spec.causal
+            && context.end == slot
+        {
+            // A token's numbers are the same to the bit when it is computed alone.
+            let row = spec.heads * dimensions;
+            for (token, out) in out.chunks_exact(row).enumerate() {
+                let mut alone = vec![f32::NAN; row];
+                let segment = Segment { tokens: 1, context: context.start..slot + token };
+                let queries = &queries[token * row..][..row];
+                attention(
+                    &Pool::new(2),
+                    spec,
+                    &cache,
+                    queries,
+                    slot + token,
+                    &[segment],
+                    &mut alone,
+                );
+                assert_eq!(alone, out);
+            }
+        }
         let mut token = 0;
         for segment in segments {
             let part = token * spec.heads * dimensions..;
