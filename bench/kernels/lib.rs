@@ -8,6 +8,7 @@ mod timed;
 
 pub use profile::Profile;
 pub use teacher::Teacher;
+pub use threads::{fail_threads, serve_threads, start_threads};
 
 use frontdesk_kernels::matmul::{Detail, Workspace};
 use frontdesk_kernels::matrix::{Matrix, Precision};
