@@ -71,12 +71,12 @@ test.describe('with a reflex model', () => {
   test('tells progress and stops when asked', async () => {
     const progress = await page.evaluate(async () => {
       const seen: [number, number][] = [];
-      await window.desk.embed(Array.from({ length: 100 }, (_, index) => `ticket number ${index}`), { onProgress: ({ done, total }) => seen.push([done, total]) });
+      await window.desk.embed(Array.from({ length: 500 }, (_, index) => `ticket number ${index}`), { onProgress: ({ done, total }) => seen.push([done, total]) });
       return seen;
     });
     expect(progress.length).toBeGreaterThan(1);
     expect(progress.map(([done]) => done)).toEqual(progress.map(([done]) => done).toSorted((a, b) => a - b));
-    expect(progress.every(([done, total]) => done < total && total === 100)).toBe(true);
+    expect(progress.every(([done, total]) => done < total && total === 500)).toBe(true);
     const stopped = await page.evaluate(async () => {
       const abort = new AbortController();
       const texts = Array.from({ length: 2000 }, () => 'a ticket of some length about a payment that failed');
