@@ -3,7 +3,7 @@ import type { DownloadOptions } from './download.js';
 import { type ByteSource, type Encoder, type Model, type StartedEngine, startEngineModule } from './engine_module.js';
 import { EngineCrashedError, InternalError, InvalidInputError } from './errors.js';
 import { type OnCrash, runJob, SerialQueue } from './job_queue.js';
-import type { FromWorker, ModelFile, ModelInfo, Protocol, ToWorker, Verb } from './protocol.js';
+import type { ChatDelta, FromWorker, ModelFile, ModelInfo, PrefillProgress, Protocol, ToWorker, Verb } from './protocol.js';
 import { forgetModel, isIntact, openModel, type OpenedModel } from './store.js';
 import { toWireError } from './wire_errors.js';
 
@@ -82,18 +82,14 @@ const handlers: Handlers = {
     runJob(loadedModel().classify(request), {
       signal,
       onCrash,
-      onEvent: (event) => {
-        if (event.type === 'prefill') emit(event);
-      },
+      onEvent: prefillTo(emit),
     }),
   embed: ({ texts }, { signal, emit }) => {
     if (!engine?.encoder) throw new InvalidInputError('this desk was made without a reflex model');
     return runJob(engine.encoder.embed(texts), {
       signal,
       onCrash,
-      onEvent: (event) => {
-        if (event.type === 'prefill') emit(event);
-      },
+      onEvent: prefillTo(emit),
     });
   },
   chat: (request, { signal, emit }) => runJob(loadedModel().chat(request), { signal, onCrash, onEvent: emit }),
@@ -119,6 +115,13 @@ function onUncaught(error: unknown, event: Event): void {
   if (!(error instanceof WebAssembly.RuntimeError)) return;
   event.preventDefault();
   noteCrash(error);
+}
+
+/** Hands on progress and nothing else. */
+function prefillTo(emit: (event: PrefillProgress) => void): (event: PrefillProgress | ChatDelta) => void {
+  return (event) => {
+    if (event.type === 'prefill') emit(event);
+  };
 }
 
 async function answer<V extends Verb>(message: RequestMessage<V>): Promise<void> {
