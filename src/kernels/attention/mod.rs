@@ -477,8 +477,8 @@ mod tests {
             (3, 1, 5, 12, 0),
             (9, 3, 7, 64, 10),
             (4, 1, 3, 20, 33),
-            // One token that sees several spans.
-            (6, 2, 1, 20, 300),
+            // Tokens that see several spans.
+            (6, 2, 3, 20, 300),
             (7, 1, 1, 8, 127),
         ];
         for (heads, kv_heads, tokens, dimensions, position) in shapes {
