@@ -1,6 +1,17 @@
 //! Confidence and the decision to answer here or escalate; plain numbers only.
 #![forbid(unsafe_code)]
 
+pub mod calibrate;
+mod error;
+pub mod gate;
+pub mod guarantee;
+pub mod head;
+pub mod learning;
+pub mod metrics;
+pub mod neighbours;
 pub mod policy;
+pub mod standardise;
+pub mod task;
 
+pub use error::{Error, Result};
 pub use policy::{Action, Decision, Mode, Policy, PolicyError, Reason};

@@ -2,7 +2,7 @@
 
 use crate::backend::Backend;
 use crate::batch::{Batch, Limits};
-use crate::encoder::{Encoder, PASS_TOKENS};
+use crate::encoder::{Encoder, PASS_TOKENS, Tap};
 use crate::features::check_finite;
 use crate::loader::Progress;
 use crate::model_file::ModelFile;
@@ -19,7 +19,7 @@ pub struct EmbeddingModel<B: Backend> {
 /// A text and what was read of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Embedding {
-    /// Of length 1: `[hidden]`.
+    /// Of length 1 at each tap: `[taps, hidden]`.
     pub vector: Vec<f32>,
     /// Tokens read, the first and the last special one included.
     pub tokens: usize,
@@ -30,6 +30,7 @@ pub struct Embedding {
 /// A batch of texts in progress; [`EmbeddingModel::embed`] starts one.
 pub struct Embeddings {
     batch: Batch,
+    taps: Vec<Tap>,
     /// Tokens of each text, and whether that is not all of it.
     lengths: Vec<(usize, bool)>,
     done: Vec<Embedding>,
@@ -65,6 +66,13 @@ impl<B: Backend> EmbeddingModel<B> {
     /// Starts to embed texts. A text longer than the model reads, at most [`PASS_TOKENS`] tokens,
     /// loses its end, and its embedding says so.
     pub fn embed<S: AsRef<str>>(&self, texts: &[S]) -> Result<Embeddings> {
+        self.features(texts, vec![self.encoder.tap()])
+    }
+
+    /// As [`EmbeddingModel::embed`], with a vector of each text for each of `taps`; the layers after
+    /// the last of them are not run.
+    pub fn features<S: AsRef<str>>(&self, texts: &[S], taps: Vec<Tap>) -> Result<Embeddings> {
+        self.encoder.check_taps(&taps)?;
         let longest = self.encoder.longest_text();
         let (mut ids, mut lengths) = (Vec::new(), Vec::new());
         for text in texts {
@@ -72,7 +80,7 @@ impl<B: Backend> EmbeddingModel<B> {
             lengths.push((encoded.ids.len(), encoded.is_truncated));
             ids.push(encoded.ids);
         }
-        Ok(Embeddings { batch: Batch::new(ids), lengths, done: Vec::new() })
+        Ok(Embeddings { batch: Batch::new(ids), taps, lengths, done: Vec::new() })
     }
 }
 
@@ -85,14 +93,23 @@ impl Embeddings {
             return Ok(false);
         }
         let tokens: Vec<usize> = plan.segments.iter().map(|segment| segment.tokens).collect();
-        model.encoder.forward(&plan.ids, &tokens)?;
+        model.encoder.forward(&plan.ids, &tokens, &self.taps)?;
         let hidden = model.encoder.config().hidden;
+        let first = self.done.len();
+        let lengths = &self.lengths[first..first + tokens.len()];
+        let room = hidden * self.taps.len();
+        self.done.extend(lengths.iter().map(|&(tokens, is_truncated)| Embedding {
+            vector: Vec::with_capacity(room),
+            tokens,
+            is_truncated,
+        }));
         let mut vectors = vec![0.0; tokens.len() * hidden];
-        model.encoder.read(&mut vectors).await?;
-        check_finite(&vectors)?;
-        for vector in vectors.chunks_exact(hidden) {
-            let (tokens, is_truncated) = self.lengths[self.done.len()];
-            self.done.push(Embedding { vector: normalised(vector), tokens, is_truncated });
+        for tap in 0..self.taps.len() {
+            model.encoder.read(tap, &mut vectors).await?;
+            check_finite(&vectors)?;
+            for (text, vector) in self.done[first..].iter_mut().zip(vectors.chunks_exact(hidden)) {
+                text.vector.extend(normalised(vector));
+            }
         }
         Ok(self.batch.done() < self.batch.total())
     }
@@ -109,8 +126,8 @@ impl Embeddings {
 }
 
 /// The vector of length 1 in the same direction; zero stays zero.
-fn normalised(vector: &[f32]) -> Vec<f32> {
+fn normalised(vector: &[f32]) -> impl Iterator<Item = f32> {
     let squares: f64 = vector.iter().map(|x| f64::from(*x).powi(2)).sum();
     let scale = (1.0 / squares.sqrt().max(1e-12)) as f32;
-    vector.iter().map(|x| x * scale).collect()
+    vector.iter().map(move |x| x * scale)
 }

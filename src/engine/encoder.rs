@@ -10,11 +10,24 @@ use crate::model_file::ModelFile;
 use crate::{Error, ErrorKind, Result};
 use frontdesk_kernels::activation::Activation;
 use frontdesk_kernels::attention::AttentionSpec;
+use frontdesk_kernels::pooling::Pooling;
 use std::io::{Read, Seek};
 
 /// Most tokens of one forward pass, and so of one text: what the sentence-transformers models of
 /// this kind were tuned for.
 pub const PASS_TOKENS: usize = 256;
+
+/// Most vectors of a text from one pass.
+pub const MOST_TAPS: usize = 32;
+
+/// Where a vector of a text is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tap {
+    /// Layers before it; 0 is the embedding.
+    pub layers: usize,
+    /// How the tokens' vectors become one.
+    pub pooling: Pooling,
+}
 
 /// An encoder model on a backend, with every buffer of its forward pass.
 pub struct Encoder<B: Backend> {
@@ -39,8 +52,8 @@ struct Buffers<B: Backend> {
     update: B::Tensor,
     /// `[tokens, feed_forward]`.
     wide: B::Tensor,
-    /// Pooled texts, `[texts, hidden]`.
-    pooled: B::Tensor,
+    /// Pooled texts, `[texts, hidden]`, by tap.
+    pooled: Vec<B::Tensor>,
 }
 
 impl<B: Backend> Encoder<B> {
@@ -84,13 +97,21 @@ impl<B: Backend> Encoder<B> {
         PASS_TOKENS.min(self.config.positions)
     }
 
-    /// Runs one pass over whole texts, one after the other in `ids`, and pools each: the vector of
-    /// text `t` is the row `t` that [`Encoder::read`] gives.
+    /// Where the model's own vectors of texts are taken.
+    pub fn tap(&self) -> Tap {
+        Tap { layers: self.config.layers, pooling: self.config.pooling }
+    }
+
+    /// Runs one pass over whole texts, one after the other in `ids`, as far as the last of `taps`,
+    /// and pools each text at each tap: its vector is the row of its index in what
+    /// [`Encoder::read`] gives.
     ///
     /// # Errors
-    /// `InvalidInput` for no text, an empty one, a too long one, too many tokens or unknown ids.
-    pub fn forward(&mut self, ids: &[u32], lengths: &[usize]) -> Result<()> {
+    /// `InvalidInput` for no text, an empty one, a too long one, too many tokens, unknown ids, or
+    /// taps that [`Encoder::check_taps`] refuses.
+    pub fn forward(&mut self, ids: &[u32], lengths: &[usize], taps: &[Tap]) -> Result<()> {
         self.check(ids, lengths)?;
+        self.check_taps(taps)?;
         let segments: Vec<Segment> =
             lengths.iter().map(|&tokens| Segment { tokens, context: 0..0 }).collect();
         let Self { config, weights, backend, buffers } = self;
@@ -101,19 +122,33 @@ impl<B: Backend> Encoder<B> {
         backend.add_positions(cursor, &weights.positions, residual);
         let (norm, bias) = &weights.embedding_norm;
         backend.layer_norm_in_place(cursor, residual, (norm, bias), config.epsilon);
-        for layer in &weights.layers {
+        let last = taps.iter().map(|tap| tap.layers).max().unwrap_or(0);
+        buffers.pool(backend, config, (0, lengths.len()), taps)?;
+        for (index, layer) in weights.layers[..last].iter().enumerate() {
             buffers.attention(backend, config, layer);
             buffers.feed_forward(backend, config, layer);
+            buffers.pool(backend, config, (index + 1, lengths.len()), taps)?;
         }
-        let Buffers { cursor, residual, pooled, .. } = buffers;
-        let rows: Vec<usize> = (0..lengths.len()).collect();
-        backend.pool(cursor, config.pooling, residual, &rows, pooled);
         Ok(())
     }
 
-    /// Copies the vectors of the last pass, `[texts, hidden]`, not normalised.
-    pub async fn read(&mut self, into: &mut [f32]) -> Result<()> {
-        self.backend.read(&self.buffers.pooled, into).await
+    /// Copies the vectors of the last pass at the tap of index `tap`, `[texts, hidden]`, not
+    /// normalised.
+    pub async fn read(&mut self, tap: usize, into: &mut [f32]) -> Result<()> {
+        self.backend.read(&self.buffers.pooled[tap], into).await
+    }
+
+    /// # Errors
+    /// `InvalidInput` for none, more than [`MOST_TAPS`], or one after more layers than there are.
+    pub fn check_taps(&self, taps: &[Tap]) -> Result<()> {
+        let most = self.config.layers;
+        if taps.is_empty() || taps.len() > MOST_TAPS || taps.iter().any(|tap| tap.layers > most) {
+            let message = format!(
+                "1 to {MOST_TAPS} vectors of a text are possible, each after 0 to {most} layers"
+            );
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
+        Ok(())
     }
 
     fn check(&self, ids: &[u32], lengths: &[usize]) -> Result<()> {
@@ -149,8 +184,28 @@ impl<B: Backend> Buffers<B> {
             attended: tensor(backend, hidden)?,
             update: tensor(backend, hidden)?,
             wide: tensor(backend, feed_forward)?,
-            pooled: tensor(backend, hidden)?,
+            pooled: Vec::new(),
         })
+    }
+
+    /// Pools the residual stream after so many layers, of so many texts, for the taps that are there.
+    fn pool(
+        &mut self,
+        backend: &mut B,
+        config: &EncoderConfig,
+        (layers, texts): (usize, usize),
+        taps: &[Tap],
+    ) -> Result<()> {
+        while self.pooled.len() < taps.len() {
+            self.pooled.push(backend.tensor(PASS_TOKENS, config.hidden)?);
+        }
+        let rows: Vec<usize> = (0..texts).collect();
+        for (tap, pooled) in taps.iter().zip(&mut self.pooled) {
+            if tap.layers == layers {
+                backend.pool(&self.cursor, tap.pooling, &self.residual, &rows, pooled);
+            }
+        }
+        Ok(())
     }
 
     fn attention(&mut self, backend: &mut B, config: &EncoderConfig, layer: &EncoderLayer<B>) {
