@@ -24,6 +24,8 @@ Usage: ./build.sh VERB [options]
   bench [--quick] [--json FILE]
                          time it beside wllama, llama.cpp and onnxruntime; without --quick the
                          results go into docs/performance.md, which has all options
+  decisions              learn, certify and try tasks on public data sets, half an hour; the figures
+                         go into docs/decisions.md
   demo [--port N]        set up, build and serve the demo on http://127.0.0.1:8080
   clean                  remove what was built here; the caches in ~/.cache/frontdesk stay
   help                   print this
@@ -76,6 +78,20 @@ verb_bench() {
   node bench/run.mjs "$@"
 }
 
+# Figures of trained tasks, from data sets that are not kept here.
+verb_decisions() {
+  [ $# -eq 0 ] || usage_error "decisions takes no options"
+  [ -d "$FRONTDESK_DATA" ] || fail "the data sets are not in $FRONTDESK_DATA; docs/decisions.md says what they are"
+  setup_rust
+  setup_models smollm2-135m-instruct minilm-l6
+  setup_bench_packages
+  cargo run --release -p frontdesk-cli -- eval decisions \
+    --model "$FRONTDESK_CACHE/models/minilm-l6.gguf" \
+    --language-model "$FRONTDESK_CACHE/models/smollm2-135m-instruct.gguf" \
+    --data "$FRONTDESK_DATA" --keep "$FRONTDESK_CACHE/vectors" --json docs/results/decisions.json
+  node bench/decisions.mjs
+}
+
 verb_demo() {
   local port=8080
   while [ $# -gt 0 ]; do
@@ -116,7 +132,7 @@ main() {
       [ $# -eq 0 ] || usage_error "$verb takes no options, but was given \"$*\""
       "verb_$verb"
       ;;
-    bench | demo) "verb_$verb" "$@" ;;
+    bench | decisions | demo) "verb_$verb" "$@" ;;
     test) verb_test "$@" ;;
     lint) verb_test lint ;;
     *) usage_error "there is no verb \"$verb\"" ;;

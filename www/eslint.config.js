@@ -3,7 +3,7 @@ import eslint from '@eslint/js';
 import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
-const workerSide = ['engine_module', 'glue', 'threads', 'job_queue', 'store', 'download'];
+const workerSide = ['engine_module', 'glue', 'threads', 'job_queue', 'store', 'download', 'task_folder', 'task_shelf'];
 
 const variants = ['simd', 'relaxed', 'simd-threads', 'relaxed-threads'];
 
@@ -21,6 +21,7 @@ const layers = {
   models: ['protocol', 'errors', 'frontdesk:models'],
   client: ['protocol', 'errors', 'wire_errors', 'abort'],
   run: ['errors', 'results', 'abort'],
+  task: ['client', 'protocol', 'errors'],
   cascade: ['protocol', 'errors', 'results', 'client', 'run', 'stream', 'providers/provider'],
   'providers/provider': ['protocol', 'errors'],
 };
@@ -75,7 +76,7 @@ export default defineConfig(
   { files: ['tests/browser/*fixtures.ts'], rules: { 'no-empty-pattern': 'off' } },
   {
     files: ['www/sdk/src/**/*.ts'],
-    rules: refuse('(?:^|/)(?:worker|store|download|job_queue|engine_module|frontdesk_bg)\\.|/wasm/', 'Only the worker imports what runs in it.'),
+    rules: refuse('(?:^|/)(?:worker|store|download|job_queue|task_folder|task_shelf|engine_module|frontdesk_bg)\\.|/wasm/', 'Only the worker imports what runs in it.'),
   },
   {
     files: ['www/sdk/src/providers/*.ts'],

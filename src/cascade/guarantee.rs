@@ -29,6 +29,15 @@ pub struct Budget {
     pub max_error: f64,
     /// Probability that it holds; above 0 and below 1.
     pub confidence: f64,
+    /// How much more frequent any kind of row may be than among the calibration rows, at least 1:
+    /// the budget then holds for rows that are not quite like these. Source: Cauchois et al., Robust
+    /// validation, 2020.
+    #[serde(default = "no_shift")]
+    pub shift: f64,
+}
+
+fn no_shift() -> f64 {
+    1.0
 }
 
 /// A calibration row: how sure its answer was, and whether it was right.
@@ -42,32 +51,30 @@ pub struct Judged {
 
 /// What the calibration rows allow.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum Guarantee {
-    /// Answers of at least this confidence stand.
-    Certified {
-        /// What was asked for.
-        budget: Budget,
-        /// Least confidence of an answer that stands.
-        threshold: f64,
-        /// Calibration rows.
-        rows: usize,
-        /// Those of them that are answered here.
-        accepted: usize,
-        /// Wrong ones among these.
-        errors: usize,
-        /// Upper bound of the share of errors.
-        bound: f64,
-    },
-    /// There are too few rows, or too many errors among the surest.
-    None {
-        /// What was asked for.
-        budget: Budget,
-        /// Calibration rows.
-        rows: usize,
-        /// Rows without any error that the budget takes at least.
-        needed: usize,
-    },
+#[serde(rename_all = "camelCase")]
+pub struct Guarantee {
+    /// What was asked for.
+    pub budget: Budget,
+    /// Calibration rows.
+    pub rows: usize,
+    /// Rows without any error that the budget takes at least.
+    pub needed_rows: usize,
+    /// Nothing where there are too few rows, or too many errors among the surest.
+    pub certified: Option<Certified>,
+}
+
+/// A threshold within the budget.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Certified {
+    /// Least confidence of an answer that stands.
+    pub threshold: f64,
+    /// Calibration rows that are answered here.
+    pub accepted: usize,
+    /// Wrong ones among these.
+    pub errors: usize,
+    /// Upper bound of the share of errors, among rows shifted as far as the budget says.
+    pub bound: f64,
 }
 
 /// Thresholds of the fixed sequence are `logistic(x)` for `x` from the first to the second.
@@ -76,17 +83,19 @@ const STEPS: usize = 800;
 /// Thresholds of the selective risk, which share the chance of failure among them: there, the
 /// strictest accept too few rows to begin with them.
 const SELECTIVE_STEPS: usize = 32;
+const MOST_SHIFT: f64 = 100.0;
 
 impl Budget {
     /// Checks the numbers.
     pub fn check(&self) -> Result<()> {
         let is_share = |x: f64| x > 0.0 && x < 1.0;
-        if is_share(self.max_error) && is_share(self.confidence) {
+        let Self { max_error, confidence, shift, .. } = *self;
+        if is_share(max_error) && is_share(confidence) && (1.0..=MOST_SHIFT).contains(&shift) {
             return Ok(());
         }
-        let Self { max_error, confidence, .. } = self;
         Err(Error::Budget(format!(
-            "an error budget of {max_error} with a confidence of {confidence}; both must be between 0 and 1"
+            "an error budget of {max_error} with a confidence of {confidence} and a shift of {shift}; the \
+             first two must be between 0 and 1, the last from 1 to {MOST_SHIFT}"
         )))
     }
 
@@ -94,7 +103,7 @@ impl Budget {
     pub fn needed_rows(&self) -> usize {
         let failure = (1.0 - self.confidence) / self.tests() as f64;
         // The bound of n rows without an error is 1 - failure^(1/n).
-        (failure.ln() / (-self.max_error).ln_1p()).ceil() as usize
+        (failure.ln() / (-self.max_error / self.shift).ln_1p()).ceil() as usize
     }
 
     fn tests(&self) -> usize {
@@ -123,7 +132,7 @@ pub fn certify(rows: &[Judged], budget: Budget) -> Result<Guarantee> {
     let mut sorted: Vec<Judged> =
         rows.iter().copied().filter(|row| !row.confidence.is_nan()).collect();
     sorted.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
-    let mut found = Guarantee::None { budget, rows: rows.len(), needed: budget.needed_rows() };
+    let mut found = None;
     let (mut accepted, mut errors) = (0, 0);
     let confidence = 1.0 - (1.0 - budget.confidence) / budget.tests() as f64;
     for threshold in thresholds(budget.risk) {
@@ -135,15 +144,15 @@ pub fn certify(rows: &[Judged], budget: Budget) -> Result<Guarantee> {
             Risk::Added => rows.len(),
             Risk::Selective => accepted,
         };
-        let bound = upper_bound(errors, of, confidence);
+        let bound = budget.shift * upper_bound(errors, of, confidence);
         if bound <= budget.max_error {
-            let rows = rows.len();
-            found = Guarantee::Certified { budget, threshold, rows, accepted, errors, bound };
+            found = Some(Certified { threshold, accepted, errors, bound });
         } else if budget.risk == Risk::Added {
             break;
         }
     }
-    Ok(found)
+    let needed_rows = budget.needed_rows();
+    Ok(Guarantee { budget, rows: rows.len(), needed_rows, certified: found })
 }
 
 fn thresholds(risk: Risk) -> impl Iterator<Item = f64> {
@@ -161,7 +170,8 @@ mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_pcg::Pcg64Mcg;
 
-    const BUDGET: Budget = Budget { risk: Risk::Added, max_error: 0.02, confidence: 0.95 };
+    const BUDGET: Budget =
+        Budget { risk: Risk::Added, max_error: 0.02, confidence: 0.95, shift: 1.0 };
 
     #[test]
     fn bounds_are_those_of_the_tables() {
@@ -183,14 +193,11 @@ mod tests {
     #[test]
     fn too_few_rows_are_no_guarantee() {
         let right = Judged { confidence: 0.99, is_right: true };
-        let none = Guarantee::None { budget: BUDGET, rows: 148, needed: 149 };
+        let none = Guarantee { budget: BUDGET, rows: 148, needed_rows: 149, certified: None };
         assert_eq!(certify(&[right; 148], BUDGET).unwrap(), none);
-        let Guarantee::Certified { accepted, errors, .. } = certify(&[right; 149], BUDGET).unwrap()
-        else {
-            panic!("149 rows without an error suffice");
-        };
-        assert_eq!((accepted, errors), (149, 0));
-        assert!(matches!(certify(&[], BUDGET).unwrap(), Guarantee::None { .. }));
+        let certified = certify(&[right; 149], BUDGET).unwrap().certified.unwrap();
+        assert_eq!((certified.accepted, certified.errors), (149, 0));
+        assert_eq!(certify(&[], BUDGET).unwrap().certified, None);
     }
 
     #[test]
@@ -199,11 +206,8 @@ mod tests {
         let right = Judged { confidence: 0.99, is_right: true };
         let unsure = Judged { confidence: f64::NAN, is_right: true };
         let rows = [vec![wrong; 100], vec![right; 900], vec![unsure; 50]].concat();
-        let Guarantee::Certified { threshold, accepted, rows, .. } =
-            certify(&rows, BUDGET).unwrap()
-        else {
-            panic!("the sure ones are right");
-        };
+        let Guarantee { rows, certified, .. } = certify(&rows, BUDGET).unwrap();
+        let Certified { threshold, accepted, .. } = certified.unwrap();
         assert!(threshold > 0.9 && threshold <= 0.99);
         assert_eq!((accepted, rows), (900, 1050));
     }
@@ -214,6 +218,20 @@ mod tests {
             let budget = Budget { max_error, confidence, ..BUDGET };
             assert!(matches!(certify(&[], budget), Err(Error::Budget(_))));
         }
+        for shift in [0.9, f64::NAN, f64::INFINITY] {
+            let budget = Budget { shift, ..BUDGET };
+            assert!(matches!(certify(&[], budget), Err(Error::Budget(_))));
+        }
+    }
+
+    #[test]
+    fn a_shift_takes_a_stricter_bound() {
+        let right = Judged { confidence: 0.99, is_right: true };
+        let budget = Budget { shift: 2.0, ..BUDGET };
+        assert_eq!(budget.needed_rows(), Budget { max_error: 0.01, ..BUDGET }.needed_rows());
+        assert_eq!(certify(&[right; 298], budget).unwrap().certified, None);
+        let Certified { bound, .. } = certify(&[right; 299], budget).unwrap().certified.unwrap();
+        assert!((bound - 0.02).abs() < 1e-4);
     }
 
     /// Rows whose answers are right with a probability a little below their confidence.
@@ -243,14 +261,13 @@ mod tests {
     fn a_budget_is_broken_no_more_often_than_promised() {
         let mut random = Pcg64Mcg::seed_from_u64(5);
         for (risk, max_error) in [(Risk::Added, 0.05), (Risk::Selective, 0.1)] {
-            let budget = Budget { risk, max_error, confidence: 0.95 };
+            let budget = Budget { risk, max_error, ..BUDGET };
             let (mut broken, mut certified) = (0, 0);
             for _ in 0..400 {
-                if let Guarantee::Certified { threshold, .. } =
-                    certify(&draw(&mut random, 1000), budget).unwrap()
-                {
+                let rows = draw(&mut random, 1000);
+                if let Some(found) = certify(&rows, budget).unwrap().certified {
                     certified += 1;
-                    broken += usize::from(true_risk(threshold, risk) > max_error);
+                    broken += usize::from(true_risk(found.threshold, risk) > max_error);
                 }
             }
             // 5% of 400, and three standard deviations of such a count.

@@ -92,6 +92,12 @@ impl Head {
         self.weights.ncols()
     }
 
+    /// Whether there is a row of weights for each bias, each of `width` finite numbers.
+    pub(crate) fn is_sound(&self, width: usize) -> bool {
+        self.weights.dim() == (self.classes(), width)
+            && self.weights.iter().chain(&self.biases).all(|x| x.is_finite())
+    }
+
     /// Logits of `x`, `[rows, width]`: `[rows, classes]`.
     pub fn logits<D: Design>(&self, x: &D) -> Array2<f32> {
         x.logits(&self.weights) + &self.biases

@@ -12,6 +12,7 @@ pub mod neighbours;
 pub mod policy;
 pub mod standardise;
 pub mod task;
+pub mod task_file;
 
 pub use error::{Error, Result};
 pub use policy::{Action, Decision, Mode, Policy, PolicyError, Reason};

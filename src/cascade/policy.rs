@@ -46,6 +46,8 @@ pub enum Reason {
     Confident,
     /// It does not, or is no number.
     LowConfidence,
+    /// The text is unlike all that was learnt from.
+    OutOfScope,
     /// The mode forbids the cloud.
     DeviceOnly,
     /// The mode prefers the device.

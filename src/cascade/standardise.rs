@@ -42,6 +42,12 @@ impl Standardiser {
         self.means.len()
     }
 
+    /// Whether there are as many means as scales, all of them finite.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.means.len() == self.scales.len()
+            && self.means.iter().chain(&self.scales).all(|x| x.is_finite())
+    }
+
     /// Standardises `x`, `[rows, width]`.
     pub fn apply(&self, mut x: Array2<f32>) -> Array2<f32> {
         for mut row in x.rows_mut() {

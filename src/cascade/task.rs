@@ -70,6 +70,22 @@ impl Task {
         self.head.classes()
     }
 
+    /// Whether all parts fit together and every number is one that the parts can work with.
+    pub(crate) fn is_sound(&self) -> bool {
+        let (width, classes) = (self.width(), self.classes());
+        let Mixture { share, temperature } = self.mixture;
+        classes >= 2
+            && width > 0
+            && self.standardiser.is_sound()
+            && self.head.is_sound(width)
+            && self.neighbours.is_sound(width, classes)
+            && (0.0..=1.0).contains(&share)
+            && temperature > 0.0
+            && temperature.is_finite()
+            && self.calibrator.is_sound()
+            && self.gate.is_sound()
+    }
+
     /// What `features`, `[width]`, most likely are.
     ///
     /// # Errors

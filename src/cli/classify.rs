@@ -5,6 +5,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use frontdesk_engine::cpu::Cpu;
 use frontdesk_engine::language_model::LanguageModel;
+use frontdesk_tasks::text_features::words;
 use frontdesk_tasks::{Classifier, ClassifyRequest, Label, Outcome, Progress};
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -119,16 +120,4 @@ fn classify(
 
 fn label(name: &str) -> Label {
     Label { name: name.to_owned(), description: None }
-}
-
-/// `lost_or_stolen_card` and `PlayMusic` as people would write them.
-fn words(name: &str) -> String {
-    let mut text = String::new();
-    for character in name.chars() {
-        if character.is_uppercase() && !text.is_empty() && !text.ends_with([' ', '_']) {
-            text.push(' ');
-        }
-        text.push(if character == '_' { ' ' } else { character.to_ascii_lowercase() });
-    }
-    text
 }

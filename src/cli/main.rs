@@ -5,6 +5,7 @@ mod bench;
 mod classify;
 mod convert;
 mod embed;
+mod eval;
 mod run;
 
 use anyhow::{Context, Result};
@@ -28,8 +29,9 @@ enum Command {
     Run(run::Options),
     /// Choose one of some labels for a text.
     Classify(classify::Options),
-    /// Accuracy of zero-shot classification on a JSONL file of `text` and `label`.
-    Eval(classify::EvalOptions),
+    /// How good answers are on labelled rows.
+    #[command(subcommand)]
+    Eval(eval::Command),
     /// Time prefill and decode, or vectors of texts.
     Bench(bench::Options),
     /// Unit vectors of texts, from an encoder, as lines of JSON.
@@ -62,7 +64,7 @@ fn main() -> Result<()> {
     match Arguments::parse().command {
         Command::Run(options) => run::run(&options),
         Command::Classify(options) => classify::run(&options),
-        Command::Eval(options) => classify::evaluate(&options),
+        Command::Eval(command) => eval::run(&command),
         Command::Bench(options) => bench::run(&options),
         Command::Embed(options) => embed::run(&options),
         Command::Convert(options) => convert::run(&options),

@@ -5,6 +5,7 @@ use crate::error::{invalid_input, to_js};
 use crate::messages::{EmbedEvent, EncoderDescription, LocalEmbedding, LocalEmbeddings};
 use crate::model::{busy, tell};
 use crate::now;
+use crate::task::{Task, TaskJob};
 use crate::threads::pool;
 use frontdesk_engine::cpu::Cpu;
 use frontdesk_engine::embedding_model::{Embedding, EmbeddingModel, Embeddings};
@@ -16,7 +17,7 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 /// What jobs work with; absent while one of them does.
-type Shared = Rc<RefCell<Option<EmbeddingModel<Cpu>>>>;
+pub(crate) type Shared = Rc<RefCell<Option<EmbeddingModel<Cpu>>>>;
 
 /// A loaded encoder.
 #[wasm_bindgen]
@@ -59,6 +60,16 @@ impl Encoder {
         let texts = model.embed(&texts).map_err(|error| to_js(&error))?;
         let running = Running { texts, milliseconds: now() - started };
         Ok(EmbedJob { shared: self.shared.clone(), running: RefCell::new(Some(running)) })
+    }
+
+    /// Starts to learn a task (`LearnRequest`).
+    pub fn learn(&self, request: JsValue) -> Result<TaskJob, JsValue> {
+        TaskJob::learn(&self.shared, request)
+    }
+
+    /// Starts to answer with a task (`ApplyRequest`).
+    pub fn apply(&self, task: &Task, request: JsValue) -> Result<TaskJob, JsValue> {
+        TaskJob::apply(&self.shared, task, request)
     }
 }
 

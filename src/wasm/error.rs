@@ -13,10 +13,15 @@ pub(crate) fn to_js(error: &Error) -> JsValue {
         message.push_str(&error.to_string());
         cause = error.source();
     }
-    let object = js_sys::Error::new(&message);
+    coded(&message, error.kind().code())
+}
+
+/// An `EngineError` with this code.
+pub(crate) fn coded(message: &str, code: &str) -> JsValue {
+    let object = js_sys::Error::new(message);
     object.set_name("EngineError");
     // Setting a property of a fresh object cannot fail.
-    let _ = Reflect::set(&object, &"code".into(), &error.kind().code().into());
+    let _ = Reflect::set(&object, &"code".into(), &code.into());
     object.into()
 }
 

@@ -124,6 +124,7 @@ fn classification(outcome: Outcome, labels: &[String], policy: Policy, timing: T
             completion_tokens: usage.scored_tokens,
         },
         timing,
+        trained: None,
     };
     Event::Done { result: TaskResult::Classification(result) }
 }

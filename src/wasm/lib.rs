@@ -8,12 +8,14 @@ mod job;
 mod messages;
 mod model;
 mod sha256;
+mod task;
 mod threads;
 
 pub use encoder::{EmbedJob, Encoder};
 pub use job::Job;
 pub use model::Model;
 pub use sha256::Sha256;
+pub use task::{Task, TaskJob};
 pub use threads::{fail_threads, serve_threads, start_threads};
 
 use wasm_bindgen::JsCast;

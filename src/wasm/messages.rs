@@ -1,6 +1,10 @@
 //! The shapes of requests, events and results, as `www/sdk/src/protocol.ts` declares them.
 
-use frontdesk_cascade::{Decision, Policy};
+use frontdesk_cascade::guarantee::Guarantee;
+use frontdesk_cascade::learning::Report;
+use frontdesk_cascade::task::Prediction;
+use frontdesk_cascade::task_file::SavedTask;
+use frontdesk_cascade::{Action, Decision, Policy, Reason};
 use frontdesk_engine::chat_template::Message;
 use frontdesk_engine::generate::{GenerateOptions, TokenLogProbability};
 use frontdesk_engine::sampler::SamplerOptions;
@@ -105,6 +109,114 @@ pub(crate) struct LocalClassification {
     pub(crate) decision: Decision,
     pub(crate) usage: Usage,
     pub(crate) timing: Timing,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) trained: Option<Trained>,
+}
+
+/// What a trained task adds to an answer.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Trained {
+    strangeness: f64,
+    is_out_of_scope: bool,
+    /// What was promised, where the threshold in use is within it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guarantee: Option<Guarantee>,
+}
+
+impl LocalClassification {
+    /// The answer of a task; `holds` says whether its guarantee covers this policy.
+    pub(crate) fn of_task(
+        saved: &SavedTask,
+        prediction: &Prediction,
+        policy: Policy,
+        holds: bool,
+    ) -> Self {
+        let probabilities = saved.labels.iter().zip(&prediction.probabilities);
+        let decision = policy.decide(prediction.confidence);
+        let is_answer = decision.reason == Reason::Confident;
+        Self {
+            value: saved.labels.get(prediction.best).cloned().unwrap_or_default(),
+            probabilities: probabilities
+                .map(|(label, probability)| LabelProbability {
+                    label: label.clone(),
+                    probability: *probability,
+                })
+                .collect(),
+            confidence: prediction.confidence,
+            decision: if is_answer && prediction.is_out_of_scope {
+                Decision { action: Action::Escalate, reason: Reason::OutOfScope }
+            } else {
+                decision
+            },
+            usage: Usage { prompt_tokens: 0, cached_tokens: 0, completion_tokens: 0 },
+            timing: Timing::default(),
+            trained: Some(Trained {
+                strangeness: prediction.strangeness,
+                is_out_of_scope: prediction.is_out_of_scope,
+                guarantee: saved.guarantee.filter(|_| holds),
+            }),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LearnRequest {
+    pub(crate) texts: Vec<String>,
+    /// The name of each text's label.
+    pub(crate) labels: Vec<String>,
+    pub(crate) encoder_sha256: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ApplyRequest {
+    pub(crate) texts: Vec<String>,
+    pub(crate) policy: Policy,
+    /// Whether the task's certified threshold, where there is one, goes before the policy's.
+    pub(crate) use_certified: bool,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct JudgeRequest {
+    /// The name of each row's right label.
+    pub(crate) labels: Vec<String>,
+    pub(crate) answers: Vec<JudgedAnswer>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct JudgedAnswer {
+    pub(crate) value: String,
+    pub(crate) confidence: f64,
+    pub(crate) is_out_of_scope: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TaskDescription<'a> {
+    pub(crate) labels: &'a [String],
+    pub(crate) report: &'a Report,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) guarantee: Option<&'a Guarantee>,
+}
+
+/// What one step of a task's job tells.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum TaskEvent {
+    Prefill {
+        done: usize,
+        total: usize,
+    },
+    Learning {
+        share: f64,
+    },
+    /// Answers, or nothing where a task was learnt.
+    Done {
+        result: Option<Vec<LocalClassification>>,
+    },
 }
 
 #[derive(Serialize)]

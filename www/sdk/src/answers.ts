@@ -1,8 +1,8 @@
 /** Builds what callers get from an outcome: classifications and OpenAI-shaped completions. */
 import type { Outcome } from './cascade.js';
-import type { LocalClassification, LocalCompletion, ModelInfo, TokenLogprob } from './protocol.js';
+import type { LocalClassification, LocalCompletion, ModelInfo, TokenLogprob, TrainedSigns } from './protocol.js';
 import type { CloudClassification, CloudCompletion, CloudDelta, CloudUsage } from './providers/provider.js';
-import type { ChatCompletion, ChatCompletionChunk, Classification, CompletionProvenance, CompletionUsage, Provenance } from './results.js';
+import type { ChatCompletion, ChatCompletionChunk, Classification, CompletionProvenance, CompletionUsage, Guarantee, Provenance } from './results.js';
 import type { Run } from './run.js';
 
 type ChatOutcome = Outcome<LocalCompletion, CloudCompletion>;
@@ -15,7 +15,13 @@ export function toClassification(outcome: Outcome<LocalClassification, CloudClas
     outcome.source === 'device'
       ? { value: outcome.local.value, probabilities: outcome.local.probabilities }
       : { value: outcome.cloud.value, probabilities: [] };
-  return { ...answer, ...provenance(outcome, run, info), ...(local && { local }) };
+  const guarantee = outcome.source === 'device' && outcome.local.trained ? taskGuarantee(outcome.local.trained) : NO_GUARANTEE;
+  return { ...answer, ...provenance(outcome, run, info), guarantee, ...(local && { local }) };
+}
+
+function taskGuarantee({ guarantee }: TrainedSigns): Guarantee {
+  if (guarantee) return { kind: 'certified', ...guarantee };
+  return { kind: 'none', why: 'the task is not certified for the threshold in use; see its calibrate()' };
 }
 
 export function toCompletion(outcome: ChatOutcome, run: Run, { info, logprobs }: { info?: ModelInfo | undefined; logprobs: boolean }): ChatCompletion {

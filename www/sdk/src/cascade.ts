@@ -60,7 +60,8 @@ async function deviceFirst<Local extends { readonly decision: Decision }, Cloud>
   if (local.decision.action === 'answer') return { source: 'device', reason: local.decision.reason, local };
   if (!cloud) return { source: 'device', reason: 'would_escalate', local };
   try {
-    return { source: 'cloud', reason: 'low_confidence', cloud: await cloud(), local };
+    const reason = local.decision.reason === 'out_of_scope' ? 'out_of_scope' : 'low_confidence';
+    return { source: 'cloud', reason, cloud: await cloud(), local };
   } catch (error) {
     run.signal?.throwIfAborted();
     if (!run.cloudError) throw error;

@@ -1,7 +1,24 @@
 /** Chooses and starts the WebAssembly module; its interface as the worker uses it. */
 import { ModuleLoadError, UnsupportedBrowserError } from './errors.js';
 import { importGlue, moduleAddress } from './glue.js';
-import type { ChatDelta, ChatRequest, ClassifyRequest, EngineWishes, LocalClassification, LocalCompletion, LocalEmbeddings, ModuleVariant, PrefillProgress, ReflexInfo } from './protocol.js';
+import type {
+  ApplyTaskRequest,
+  Budget,
+  ChatDelta,
+  ChatRequest,
+  ClassifyRequest,
+  EngineWishes,
+  Evaluation,
+  LearnProgress,
+  LocalClassification,
+  LocalCompletion,
+  LocalEmbeddings,
+  ModuleVariant,
+  PrefillProgress,
+  ReflexInfo,
+  TaskGuarantee,
+  TaskInfo,
+} from './protocol.js';
 import { startThreads } from './threads.js';
 import { detectVariant, hasThreads } from './variant.js';
 
@@ -20,7 +37,7 @@ export interface ByteSource {
 }
 
 /** What one step of a job tells. */
-export type Step<Result> = PrefillProgress | ChatDelta | { readonly type: 'idle' } | { readonly type: 'done'; readonly result: Result };
+export type Step<Result> = PrefillProgress | LearnProgress | ChatDelta | { readonly type: 'idle' } | { readonly type: 'done'; readonly result: Result };
 
 /** A request in progress; may be freed between steps, finished or not. */
 export interface Job<Result> {
@@ -38,6 +55,28 @@ export interface Model {
 export interface Encoder {
   describe(): Omit<ReflexInfo, 'id' | 'sha256'>;
   embed(texts: readonly string[]): Job<LocalEmbeddings>;
+  learn(request: { readonly texts: readonly string[]; readonly labels: readonly string[]; readonly encoderSha256: string }): LearnJob;
+  apply(task: Task, request: Omit<ApplyTaskRequest, 'task'>): Job<readonly LocalClassification[]>;
+  free(): void;
+}
+
+/** Learns a task. */
+export interface LearnJob extends Job<null> {
+  /** The task, once the job is done. */
+  task(): Task;
+}
+
+/** Answers beside the right labels. */
+export interface JudgeRequest {
+  readonly labels: readonly string[];
+  readonly answers: readonly { readonly value: string; readonly confidence: number; readonly isOutOfScope: boolean }[];
+}
+
+export interface Task {
+  describe(): TaskInfo;
+  evaluate(request: JudgeRequest): Evaluation;
+  calibrate(request: JudgeRequest, budget: Budget): TaskGuarantee;
+  export(): Uint8Array;
   free(): void;
 }
 
@@ -61,6 +100,9 @@ export interface EngineModule {
   };
   readonly Encoder: {
     load(source: ByteSource, onProgress: OnProgress): Encoder;
+  };
+  readonly Task: {
+    open(bytes: Uint8Array, encoderSha256: string): Task;
   };
 }
 

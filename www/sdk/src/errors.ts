@@ -80,6 +80,8 @@ export class StorageFullError extends errorOfCode('storage_full') {}
 
 /** The model file lies about itself or is damaged. */
 export class InvalidModelError extends errorOfCode('invalid_model') {}
+/** A task's file is damaged, of another version, or was learnt with another model. */
+export class InvalidTaskError extends errorOfCode('invalid_task') {}
 /** The file is sound, but of an architecture, tensor type or tokenizer that is not supported. */
 export class UnsupportedModelError extends errorOfCode('unsupported_model') {}
 /** Prompt and requested output do not fit the context. */

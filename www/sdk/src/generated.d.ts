@@ -11,4 +11,5 @@ declare module '*/frontdesk.js' {
   export const Sha256: EngineModule['Sha256'];
   export const Model: EngineModule['Model'];
   export const Encoder: EngineModule['Encoder'];
+  export const Task: EngineModule['Task'];
 }

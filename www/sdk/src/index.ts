@@ -13,11 +13,14 @@ export {
 } from './frontdesk.js';
 export { DEFAULT_MODEL, type ModelByUrl, type ModelChoice } from './models.js';
 export type {
+  Budget,
   ChatMessage,
   Decision,
   Embedding,
+  Evaluation,
   Label,
   LabelProbability,
+  LearnProgress,
   LocalClassification,
   LocalCompletion,
   LocalEmbeddings,
@@ -27,7 +30,10 @@ export type {
   ModuleVariant,
   PrefillProgress,
   ReflexInfo,
+  TaskGuarantee,
+  TaskInfo,
   TokenLogprob,
+  TrainedSigns,
   Usage,
 } from './protocol.js';
 export { openaiCompatible, type OpenaiCompatibleOptions } from './providers/openai_compatible.js';
@@ -42,3 +48,4 @@ export type {
   CloudUsage,
 } from './providers/provider.js';
 export type * from './results.js';
+export { type CalibrateOptions, type Example, type JudgeOptions, type LearnOptions, Task } from './task.js';

@@ -1,7 +1,7 @@
 /** Runs the engine's jobs one at a time and looks for aborts between their steps. */
 import type { Job, Step } from './engine_module.js';
 import { EngineCrashedError } from './errors.js';
-import type { ChatDelta, PrefillProgress } from './protocol.js';
+import type { ChatDelta, LearnProgress, PrefillProgress } from './protocol.js';
 
 /** Runs tasks one after another, in the order they came. */
 export class SerialQueue {
@@ -24,7 +24,7 @@ export type OnCrash = (listener: (error: EngineCrashedError) => void) => () => v
  */
 export async function runJob<Result>(
   job: Job<Result>,
-  { signal, onCrash, onEvent }: { signal: AbortSignal; onCrash: OnCrash; onEvent: (event: PrefillProgress | ChatDelta) => void },
+  { signal, onCrash, onEvent }: { signal: AbortSignal; onCrash: OnCrash; onEvent: (event: PrefillProgress | LearnProgress | ChatDelta) => void },
 ): Promise<Result> {
   let trapped = false;
   let crash: EngineCrashedError | undefined;

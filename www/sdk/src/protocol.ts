@@ -101,7 +101,7 @@ export interface Policy {
 /** What the policy says about a local answer. */
 export interface Decision {
   readonly action: 'answer' | 'escalate';
-  readonly reason: 'confident' | 'low_confidence' | 'device_only' | 'device_preferred' | 'cloud_preferred' | 'cloud_only';
+  readonly reason: 'confident' | 'low_confidence' | 'out_of_scope' | 'device_only' | 'device_preferred' | 'cloud_preferred' | 'cloud_only';
 }
 
 export interface Usage {
@@ -140,6 +140,102 @@ export interface LocalClassification {
   readonly decision: Decision;
   readonly usage: Usage;
   readonly timing: LocalTiming;
+  /** Where a trained task answered. */
+  readonly trained?: TrainedSigns;
+}
+
+/** What a trained task says beside its probabilities. */
+export interface TrainedSigns {
+  /** How unlike the examples the text is: 0 on average, larger is stranger. */
+  readonly strangeness: number;
+  /** Stranger than 99% of texts like the examples. */
+  readonly isOutOfScope: boolean;
+  /** The task's guarantee, where the threshold in use is within it. */
+  readonly guarantee?: TaskGuarantee;
+}
+
+/** How many errors are allowed, and how sure one is to be of it. */
+export interface Budget {
+  /** `added`: share of all texts answered here and wrong; `selective`: share of wrong answers among those given here. */
+  readonly risk: 'added' | 'selective';
+  readonly maxError: number;
+  readonly confidence: number;
+  /** How much more frequent any kind of text may be than among the calibration examples. */
+  readonly shift: number;
+}
+
+/** What calibration examples allow; where `certified` is null there is no guarantee. */
+export interface TaskGuarantee {
+  readonly budget: Budget;
+  /** Calibration examples. */
+  readonly rows: number;
+  /** The fewest that the budget takes, all of them right. */
+  readonly neededRows: number;
+  readonly certified: {
+    /** Least confidence of an answer that stands. */
+    readonly threshold: number;
+    /** Calibration examples answered on the device, and wrong ones among them. */
+    readonly accepted: number;
+    readonly errors: number;
+    /** Upper bound of the share of errors. */
+    readonly bound: number;
+  } | null;
+}
+
+/** What a task has learnt. */
+export interface TaskInfo {
+  readonly labels: readonly string[];
+  readonly report: {
+    readonly examples: number;
+    /** Examples that were held out once, and the share of them that was answered right. */
+    readonly heldOut: number;
+    readonly heldOutAccuracy: number;
+    readonly strength: number;
+    readonly neighbourShare: number;
+    readonly temperature: number;
+  };
+  readonly guarantee?: TaskGuarantee;
+}
+
+/** How good a task is on labelled examples. */
+export interface Evaluation {
+  readonly rows: number;
+  readonly accuracy: number;
+  readonly macroF1: number;
+  /** Expected calibration error, in bins of equal width and of equally many rows. */
+  readonly ece: number;
+  readonly eceEqualMass: number;
+  readonly brier: number;
+  readonly logLoss: number;
+  /** Area under the risk-coverage curve. */
+  readonly aurc: number;
+  /** Of answering only what is at least so sure; at most a hundred points. */
+  readonly curve: readonly { readonly threshold: number; readonly coverage: number; readonly selectiveRisk: number; readonly addedRisk: number }[];
+  /** Rows by right and answered label, in the order of the task's labels. */
+  readonly confusion: readonly (readonly number[])[];
+}
+
+/** Share of the learning that is done, after all texts were read. */
+export interface LearnProgress {
+  readonly type: 'learning';
+  readonly share: number;
+}
+
+export interface TaskRequest {
+  readonly task: string;
+}
+
+export interface TaskExamples extends TaskRequest {
+  readonly texts: readonly string[];
+  /** The label of each text. */
+  readonly labels: readonly string[];
+}
+
+export interface ApplyTaskRequest extends TaskRequest {
+  readonly texts: readonly string[];
+  readonly policy: Policy;
+  /** Whether the task's certified threshold, where there is one, goes before the policy's. */
+  readonly useCertified: boolean;
 }
 
 export interface ChatMessage {
@@ -220,6 +316,14 @@ export interface Protocol {
   classify: { request: ClassifyRequest; event: PrefillProgress; response: LocalClassification };
   embed: { request: EmbedRequest; event: PrefillProgress; response: LocalEmbeddings };
   chat: { request: ChatRequest; event: PrefillProgress | ChatDelta; response: LocalCompletion };
+  learnTask: { request: TaskExamples; event: PrefillProgress | LearnProgress; response: TaskInfo };
+  applyTask: { request: ApplyTaskRequest; event: PrefillProgress; response: readonly LocalClassification[] };
+  evaluateTask: { request: TaskExamples; event: PrefillProgress; response: Evaluation };
+  calibrateTask: { request: TaskExamples & { readonly budget: Budget }; event: PrefillProgress; response: TaskGuarantee };
+  describeTask: { request: TaskRequest; event: never; response: TaskInfo | null };
+  exportTask: { request: TaskRequest; event: never; response: Uint8Array<ArrayBuffer> };
+  importTask: { request: TaskRequest & { readonly bytes: Uint8Array<ArrayBuffer> }; event: never; response: TaskInfo };
+  forgetTask: { request: TaskRequest; event: never; response: null };
 }
 
 export type Verb = keyof Protocol;

@@ -1,6 +1,6 @@
 /** What calls return: every answer says who gave it, why, how sure it is, and what it cost. */
 import type { Receipt } from './errors.js';
-import type { LabelProbability, LocalClassification, LocalCompletion, ModuleVariant, TokenLogprob } from './protocol.js';
+import type { LabelProbability, LocalClassification, LocalCompletion, ModuleVariant, TaskGuarantee, TokenLogprob } from './protocol.js';
 
 export type Source = 'device' | 'cloud';
 
@@ -10,6 +10,7 @@ export type Source = 'device' | 'cloud';
  * - `committed`: cascade, streamed: the first tokens were sure enough to start, the whole was not; the
  *   text was out already.
  * - `low_confidence`: cascade, the device was not; the cloud answered.
+ * - `out_of_scope`: cascade, the text is unlike all that the task learnt from; the cloud answered.
  * - `device_only`: the mode allows nothing else.
  * - `device_preferred`, `cloud_preferred`: the mode's first choice answered.
  * - `cloud_only`: the mode allows nothing else.
@@ -22,6 +23,7 @@ export type Reason =
   | 'confident'
   | 'committed'
   | 'low_confidence'
+  | 'out_of_scope'
   | 'device_only'
   | 'device_preferred'
   | 'cloud_preferred'
@@ -32,10 +34,7 @@ export type Reason =
   | 'local_failed';
 
 /** Which promise about errors holds for this answer. */
-export interface Guarantee {
-  readonly kind: 'none';
-  readonly why: string;
-}
+export type Guarantee = { readonly kind: 'none'; readonly why: string } | ({ readonly kind: 'certified' } & TaskGuarantee);
 
 /** The model on the device. */
 export interface AnsweringModel {

@@ -1,10 +1,11 @@
 /** The worker: owns the engine, answers the protocol's verbs one at a time, and listens for aborts. */
 import type { DownloadOptions } from './download.js';
-import { type ByteSource, type Encoder, type Model, type StartedEngine, startEngineModule } from './engine_module.js';
+import { type ByteSource, type Encoder, type JudgeRequest, type Model, type StartedEngine, startEngineModule, type Task } from './engine_module.js';
 import { EngineCrashedError, InternalError, InvalidInputError } from './errors.js';
 import { type OnCrash, runJob, SerialQueue } from './job_queue.js';
-import type { ChatDelta, FromWorker, ModelFile, ModelInfo, PrefillProgress, Protocol, ToWorker, Verb } from './protocol.js';
+import type { ApplyTaskRequest, ChatDelta, FromWorker, LearnProgress, ModelFile, ModelInfo, PrefillProgress, Protocol, ToWorker, Verb } from './protocol.js';
 import { forgetModel, isIntact, openModel, type OpenedModel } from './store.js';
+import { TaskShelf } from './task_shelf.js';
 import { toWireError } from './wire_errors.js';
 
 interface Context<V extends Verb> {
@@ -21,6 +22,8 @@ type RequestMessage<V extends Verb = Verb> = { [K in V]: { readonly id: number; 
 interface Engine extends StartedEngine {
   model?: Model;
   encoder?: Encoder;
+  /** Tasks of the encoder. */
+  tasks?: TaskShelf;
 }
 
 /** A model that was read, and where from. */
@@ -57,8 +60,10 @@ const handlers: Handlers = {
     const { module } = engine;
     engine.model?.free();
     engine.encoder?.free();
+    engine.tasks?.free();
     delete engine.model;
     delete engine.encoder;
+    delete engine.tasks;
     const options: DownloadOptions = { createHash: () => new module.Sha256(), signal, onProgress: emit };
     const tell = (loaded: number, total: number) => {
       emit({ phase: 'load', loaded, total });
@@ -66,6 +71,7 @@ const handlers: Handlers = {
     if (reflex) {
       const { value } = await fetchAndRead(reflex, options, (source) => module.Encoder.load(source, tell));
       engine.encoder = value;
+      engine.tasks = new TaskShelf(module, reflex.sha256);
     }
     const { value, source, fetchedAt } = await fetchAndRead(model, options, (source) => module.Model.load(source, contextTokens, tell));
     engine.model = value;
@@ -85,14 +91,62 @@ const handlers: Handlers = {
       onEvent: prefillTo(emit),
     }),
   embed: ({ texts }, { signal, emit }) => {
-    if (!engine?.encoder) throw new InvalidInputError('this desk was made without a reflex model');
-    return runJob(engine.encoder.embed(texts), {
+    return runJob(taskSide().encoder.embed(texts), {
       signal,
       onCrash,
       onEvent: prefillTo(emit),
     });
   },
-  chat: (request, { signal, emit }) => runJob(loadedModel().chat(request), { signal, onCrash, onEvent: emit }),
+  chat: (request, { signal, emit }) =>
+    runJob(loadedModel().chat(request), {
+      signal,
+      onCrash,
+      onEvent: (event) => {
+        if (event.type !== 'learning') emit(event);
+      },
+    }),
+  learnTask: async ({ task: name, texts, labels }, { signal, emit }) => {
+    const { encoder, tasks } = taskSide();
+    const job = encoder.learn({ texts, labels, encoderSha256: tasks.encoderSha256 });
+    let task: Task | undefined;
+    await runJob(
+      { step: () => job.step().then((step) => (step.type === 'done' && (task = job.task()), step)), free: () => job.free() },
+      {
+        signal,
+        onCrash,
+        onEvent: (event) => {
+          if (event.type !== 'delta') emit(event);
+        },
+      },
+    );
+    if (!task) throw new InternalError('nothing was learnt');
+    await tasks.keep(name, task);
+    return task.describe();
+  },
+  applyTask: async ({ task: name, ...request }, context) => applyTask(await taskSide().tasks.get(name), request, context),
+  evaluateTask: async ({ task: name, texts, labels }, context) => {
+    const task = await taskSide().tasks.get(name);
+    return task.evaluate({ labels, answers: await judge(task, texts, context) });
+  },
+  calibrateTask: async ({ task: name, texts, labels, budget }, context) => {
+    const { tasks } = taskSide();
+    const task = await tasks.get(name);
+    const guarantee = task.calibrate({ labels, answers: await judge(task, texts, context) }, budget);
+    await tasks.keep(name, task);
+    return guarantee;
+  },
+  describeTask: async ({ task: name }) => (await taskSide().tasks.find(name))?.describe() ?? null,
+  exportTask: async ({ task: name }) => new Uint8Array((await taskSide().tasks.get(name)).export()),
+  importTask: async ({ task: name, bytes }) => {
+    const { tasks } = taskSide();
+    const task = tasks.open(bytes);
+    await tasks.keep(name, task);
+    return task.describe();
+  },
+  forgetTask: async ({ task: name }) => {
+    await taskSide().tasks.forget(name);
+    return null;
+  },
 };
 
 scope.onmessage = ({ data: message }) => {
@@ -117,8 +171,26 @@ function onUncaught(error: unknown, event: Event): void {
   noteCrash(error);
 }
 
+/** What tasks and embeddings need. */
+function taskSide(): { readonly encoder: Encoder; readonly tasks: TaskShelf } {
+  const { encoder, tasks } = engine ?? {};
+  if (!encoder || !tasks) throw new InvalidInputError('this desk was made without a reflex model');
+  return { encoder, tasks };
+}
+
+function applyTask(task: Task, request: Omit<ApplyTaskRequest, 'task'>, { signal, emit }: Pick<Context<'applyTask'>, 'signal' | 'emit'>) {
+  return runJob(taskSide().encoder.apply(task, request), { signal, onCrash, onEvent: prefillTo(emit) });
+}
+
+/** Answers as they are judged: no policy has a say. */
+async function judge(task: Task, texts: readonly string[], context: Pick<Context<'applyTask'>, 'signal' | 'emit'>): Promise<JudgeRequest['answers']> {
+  const policy = { mode: 'only_on_device', threshold: 0 } as const;
+  const answers = await applyTask(task, { texts, policy, useCertified: false }, context);
+  return answers.map(({ value, confidence, trained }) => ({ value, confidence, isOutOfScope: trained?.isOutOfScope ?? false }));
+}
+
 /** Hands on progress and nothing else. */
-function prefillTo(emit: (event: PrefillProgress) => void): (event: PrefillProgress | ChatDelta) => void {
+function prefillTo(emit: (event: PrefillProgress) => void): (event: PrefillProgress | LearnProgress | ChatDelta) => void {
   return (event) => {
     if (event.type === 'prefill') emit(event);
   };

@@ -1,0 +1,302 @@
+//! Trained tasks, as JavaScript holds them: learning, applying, judging, certifying, files.
+
+use crate::encoder::Shared;
+use crate::error::{coded, invalid_input, to_js};
+use crate::messages::{
+    ApplyRequest, JudgeRequest, LearnRequest, LocalClassification, TaskDescription, TaskEvent,
+};
+use crate::model::busy;
+use crate::now;
+use frontdesk_cascade::guarantee::{Budget, Judged, certify};
+use frontdesk_cascade::learning::{Examples, Learning};
+use frontdesk_cascade::metrics::{Answer, evaluate};
+use frontdesk_cascade::task_file::{SavedTask, Source};
+use frontdesk_engine::cpu::Cpu;
+use frontdesk_engine::embedding_model::{EmbeddingModel, Embeddings};
+use frontdesk_tasks::text_features::{TEXT_FEATURES, importance, taps, words};
+use serde::Serialize;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+/// Which examples are held out; the same examples then give the same task.
+const SEED: u64 = 1;
+
+type Saved = Rc<RefCell<SavedTask>>;
+
+/// A trained task.
+#[wasm_bindgen]
+pub struct Task {
+    saved: Saved,
+}
+
+#[wasm_bindgen]
+impl Task {
+    /// Reads a task's file, for the encoder of this SHA-256.
+    ///
+    /// # Errors
+    /// An `EngineError` of code `invalid_task`.
+    pub fn open(bytes: &[u8], encoder_sha256: String) -> Result<Task, JsValue> {
+        let saved = SavedTask::from_bytes(bytes, &source(encoder_sha256)).map_err(task_error)?;
+        Ok(Self { saved: Rc::new(RefCell::new(saved)) })
+    }
+
+    /// The task's file.
+    pub fn export(&self) -> Result<Vec<u8>, JsValue> {
+        self.saved.borrow().to_bytes().map_err(task_error)
+    }
+
+    /// Labels, how it was learnt, and its guarantee.
+    pub fn describe(&self) -> Result<JsValue, JsValue> {
+        let SavedTask { labels, report, guarantee, .. } = &*self.saved.borrow();
+        send(&TaskDescription { labels, report, guarantee: guarantee.as_ref() })
+    }
+
+    /// Accuracy, calibration and coverage of answers (`JudgeRequest`).
+    pub fn evaluate(&self, request: JsValue) -> Result<JsValue, JsValue> {
+        let request: JudgeRequest =
+            serde_wasm_bindgen::from_value(request).map_err(invalid_input)?;
+        let answers = self.answers(&request)?;
+        send(&evaluate(&answers, self.saved.borrow().labels.len()))
+    }
+
+    /// Certifies a threshold on answers to rows that the task did not learn from (`JudgeRequest`).
+    pub fn calibrate(&self, request: JsValue, budget: JsValue) -> Result<JsValue, JsValue> {
+        let request: JudgeRequest =
+            serde_wasm_bindgen::from_value(request).map_err(invalid_input)?;
+        let budget: Budget = serde_wasm_bindgen::from_value(budget).map_err(invalid_input)?;
+        let rows = self.answers(&request)?;
+        let judged = rows.iter().zip(&request.answers).map(|(row, answer)| Judged {
+            confidence: if answer.is_out_of_scope { 0.0 } else { row.confidence },
+            ..row.judged()
+        });
+        let guarantee = certify(&judged.collect::<Vec<_>>(), budget).map_err(task_error)?;
+        self.saved.borrow_mut().guarantee = Some(guarantee);
+        send(&guarantee)
+    }
+
+    fn answers(&self, request: &JudgeRequest) -> Result<Vec<Answer>, JsValue> {
+        let labels = &self.saved.borrow().labels;
+        let places = places(labels);
+        let place = |label: &String| {
+            let place = places.get(label.as_str()).copied();
+            place.ok_or_else(|| invalid_input(format!("the task has no label {label:?}")))
+        };
+        let rows = request.labels.iter().zip(&request.answers);
+        rows.map(|(label, answer)| {
+            let (label, answered) = (place(label)?, place(&answer.value)?);
+            Ok(Answer { label, answered, confidence: answer.confidence })
+        })
+        .collect()
+    }
+}
+
+/// Texts becoming vectors, and then a task or answers.
+#[wasm_bindgen]
+pub struct TaskJob {
+    shared: Shared,
+    running: RefCell<Option<Running>>,
+    learnt: RefCell<Option<Saved>>,
+}
+
+struct Running {
+    stage: Stage,
+    milliseconds: f64,
+}
+
+enum Stage {
+    Reading { texts: Embeddings, then: Then },
+    Learning { learning: Box<Learning>, labels: Vec<String>, source: Source },
+}
+
+enum Then {
+    Learn(LearnRequest),
+    Apply(Saved, ApplyRequest),
+}
+
+/// What a step leads to.
+enum Next {
+    Go(Stage, TaskEvent),
+    Learnt(Box<SavedTask>),
+    Applied(Vec<LocalClassification>),
+}
+
+#[wasm_bindgen]
+impl TaskJob {
+    /// Does a bounded piece of work and says what it did.
+    ///
+    /// # Errors
+    /// An `EngineError`; the job is over then, the encoder stays usable.
+    pub async fn step(&self) -> Result<JsValue, JsValue> {
+        let running = self.running.take().ok_or_else(|| invalid_input("the job is over"))?;
+        // Both are taken out rather than borrowed: nothing stays borrowed across an await.
+        let mut model = self.shared.take().ok_or_else(busy)?;
+        let started = now();
+        let next = running.stage.step(&mut model).await;
+        self.shared.replace(Some(model));
+        let milliseconds = running.milliseconds + now() - started;
+        let event = match next? {
+            Next::Go(stage, event) => {
+                self.running.replace(Some(Running { stage, milliseconds }));
+                event
+            }
+            Next::Learnt(saved) => {
+                self.learnt.replace(Some(Rc::new(RefCell::new(*saved))));
+                TaskEvent::Done { result: None }
+            }
+            Next::Applied(mut answers) => {
+                for answer in &mut answers {
+                    answer.timing.total_ms = milliseconds;
+                    answer.timing.prefill_ms = milliseconds;
+                }
+                TaskEvent::Done { result: Some(answers) }
+            }
+        };
+        send(&event)
+    }
+
+    /// The task, after the step that said it is learnt.
+    pub fn task(&self) -> Result<Task, JsValue> {
+        let saved = self.learnt.take().ok_or_else(|| invalid_input("nothing was learnt"))?;
+        Ok(Task { saved })
+    }
+}
+
+impl TaskJob {
+    /// Starts to learn a task.
+    pub(crate) fn learn(shared: &Shared, request: JsValue) -> Result<Self, JsValue> {
+        let request: LearnRequest =
+            serde_wasm_bindgen::from_value(request).map_err(invalid_input)?;
+        if request.texts.len() != request.labels.len() {
+            return Err(invalid_input("there are not as many labels as texts"));
+        }
+        // The names of the labels are read as texts, after the others.
+        let names: BTreeSet<&String> = request.labels.iter().collect();
+        let names = names.into_iter().map(|name| words(name));
+        let texts: Vec<String> = request.texts.iter().cloned().chain(names).collect();
+        Self::read(shared, &texts, Then::Learn(request))
+    }
+
+    /// Starts to answer with a task.
+    pub(crate) fn apply(shared: &Shared, task: &Task, request: JsValue) -> Result<Self, JsValue> {
+        let request: ApplyRequest =
+            serde_wasm_bindgen::from_value(request).map_err(invalid_input)?;
+        request.policy.check().map_err(invalid_input)?;
+        let texts = request.texts.clone();
+        Self::read(shared, &texts, Then::Apply(Rc::clone(&task.saved), request))
+    }
+
+    fn read(shared: &Shared, texts: &[String], then: Then) -> Result<Self, JsValue> {
+        let started = now();
+        let model = shared.borrow();
+        let model = model.as_ref().ok_or_else(busy)?;
+        let texts = model.features(texts, taps(model)).map_err(|error| to_js(&error))?;
+        let stage = Stage::Reading { texts, then };
+        let running = Running { stage, milliseconds: now() - started };
+        Ok(Self {
+            shared: Rc::clone(shared),
+            running: RefCell::new(Some(running)),
+            learnt: RefCell::new(None),
+        })
+    }
+}
+
+impl Stage {
+    async fn step(self, model: &mut EmbeddingModel<Cpu>) -> Result<Next, JsValue> {
+        match self {
+            Self::Reading { mut texts, then } => {
+                if texts.step(model).await.map_err(|error| to_js(&error))? {
+                    let (done, total) = texts.progress();
+                    return Ok(Next::Go(
+                        Self::Reading { texts, then },
+                        TaskEvent::Prefill { done, total },
+                    ));
+                }
+                let vectors = texts.into_embeddings().into_iter().map(|text| text.vector).collect();
+                match then {
+                    Then::Learn(request) => Self::start(model, request, vectors),
+                    Then::Apply(saved, request) => answer(&saved.borrow(), &request, &vectors),
+                }
+            }
+            Self::Learning { mut learning, labels, source } => {
+                if learning.step().map_err(task_error)? {
+                    let share = learning.progress();
+                    let stage = Self::Learning { learning, labels, source };
+                    return Ok(Next::Go(stage, TaskEvent::Learning { share }));
+                }
+                let learnt = learning.into_task();
+                let (task, report) = learnt.ok_or_else(|| invalid_input("nothing was learnt"))?;
+                let saved = SavedTask { source, labels, task, report, guarantee: None };
+                Ok(Next::Learnt(Box::new(saved)))
+            }
+        }
+    }
+
+    fn start(
+        model: &EmbeddingModel<Cpu>,
+        request: LearnRequest,
+        vectors: Vec<Vec<f32>>,
+    ) -> Result<Next, JsValue> {
+        let names: BTreeSet<String> = request.labels.iter().cloned().collect();
+        let names: Vec<String> = names.into_iter().collect();
+        let places = places(&names);
+        let rows = request.texts.len();
+        let labels = request.labels.iter().map(|label| places[label.as_str()] as u32).collect();
+        let importance = importance(model);
+        let examples = Examples {
+            width: importance.len(),
+            features: vectors[..rows].concat(),
+            labels,
+            weights: vec![1.0; rows],
+            classes: names.len(),
+            soft: Vec::new(),
+            names: vectors[rows..].concat(),
+            importance,
+        };
+        drop(vectors);
+        let learning = Box::new(Learning::new(examples, SEED).map_err(task_error)?);
+        let source = source(request.encoder_sha256);
+        let stage = Self::Learning { learning, labels: names, source };
+        Ok(Next::Go(stage, TaskEvent::Learning { share: 0.0 }))
+    }
+}
+
+fn answer(
+    saved: &SavedTask,
+    request: &ApplyRequest,
+    vectors: &[Vec<f32>],
+) -> Result<Next, JsValue> {
+    let certified = saved.guarantee.and_then(|guarantee| guarantee.certified);
+    let mut policy = request.policy;
+    if let Some(certified) = certified.filter(|_| request.use_certified) {
+        policy.threshold = certified.threshold;
+    }
+    let holds = certified.is_some_and(|certified| policy.threshold >= certified.threshold);
+    let answers = vectors.iter().map(|vector| {
+        let prediction = saved.task.predict(vector).map_err(task_error)?;
+        Ok(LocalClassification::of_task(saved, &prediction, policy, holds))
+    });
+    Ok(Next::Applied(answers.collect::<Result<_, JsValue>>()?))
+}
+
+fn source(encoder_sha256: String) -> Source {
+    Source { encoder_sha256, features: TEXT_FEATURES.to_owned() }
+}
+
+fn places(labels: &[String]) -> HashMap<&str, usize> {
+    labels.iter().map(String::as_str).zip(0..).collect()
+}
+
+fn send<T: Serialize>(value: &T) -> Result<JsValue, JsValue> {
+    value.serialize(&serde_wasm_bindgen::Serializer::json_compatible()).map_err(invalid_input)
+}
+
+fn task_error(error: frontdesk_cascade::Error) -> JsValue {
+    let code = match error {
+        frontdesk_cascade::Error::TaskFile(_) => "invalid_task",
+        _ => "invalid_input",
+    };
+    coded(&error.to_string(), code)
+}
