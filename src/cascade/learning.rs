@@ -9,9 +9,9 @@ use crate::guarantee::Judged;
 use crate::head::{Head, HeadFit, HeadOptions, Targets};
 use crate::neighbours::{Neighbours, Votes};
 use crate::standardise::Standardiser;
-use crate::task::{Mixture, Task, surest};
+use crate::task::{Mixture, Task, log_sum_exp, surest};
 use crate::{Error, Result};
-use ndarray::{Array2, ArrayView2, Axis, concatenate};
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis, concatenate};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_pcg::Pcg64Mcg;
@@ -30,7 +30,7 @@ const HELD_OUT_OF_MANY: usize = 5;
 const LEAST_CROSS_VALIDATED: usize = 12;
 /// Strengths of the prior on the head's weights that are tried: the penalty is that over the number
 /// of examples. The strongest first, so that each fit starts where the one before ended.
-const STRENGTHS: [f64; 3] = [0.1, 0.03, 0.01];
+const STRENGTHS: [f64; 2] = [0.03, 0.01];
 const DEFAULT_STRENGTH: f64 = 0.03;
 /// What the neighbours may count.
 const SHARES: [f32; 4] = [0.0, 0.15, 0.3, 0.45];
@@ -87,6 +87,8 @@ pub struct Learning {
     fold_count: usize,
     next_fold: usize,
     split: Split,
+    /// Strength of the prior, once the first fold has shown the best.
+    strength: Option<f64>,
     held_out: HeldOut,
     chosen: Option<Chosen>,
     task: Option<Task>,
@@ -96,8 +98,8 @@ pub struct Learning {
 #[derive(Default)]
 struct HeldOut {
     labels: Vec<u32>,
-    /// `[strengths][rows][classes]`.
-    logits: [Vec<Vec<f32>>; STRENGTHS.len()],
+    /// `[rows][classes]`.
+    logits: Vec<Vec<f32>>,
     votes: Vec<Votes>,
 }
 
@@ -134,6 +136,7 @@ impl Learning {
             fold_count,
             next_fold: 1,
             split,
+            strength: None,
             held_out: HeldOut::default(),
             chosen,
             task: None,
@@ -152,16 +155,20 @@ impl Learning {
             self.task = Some(self.split.task(chosen)?);
             return Ok(false);
         }
-        self.held_out.take(&mut self.split);
+        let best = self.split.best_head()?;
+        let strength = *self.strength.get_or_insert(STRENGTHS[best]);
+        let start = self.split.heads.swap_remove(best);
+        self.held_out.take(&mut self.split, &start);
         let folds = &self.folds;
         if self.next_fold < self.fold_count {
             let fold = self.next_fold;
             self.next_fold += 1;
-            self.split = Split::new(&self.examples, |row| folds[row] != fold, &STRENGTHS)?;
+            self.split = Split::new(&self.examples, |row| folds[row] != fold, &[strength])?;
         } else {
-            let chosen = self.held_out.choose(self.examples.labels.len())?;
-            self.split = Split::new(&self.examples, |_| true, &[chosen.report.strength])?;
-            self.chosen = Some(chosen);
+            self.chosen = Some(self.held_out.choose(strength, self.examples.labels.len())?);
+            self.split = Split::new(&self.examples, |_| true, &[strength])?;
+            // What most of the examples have taught is near to what all of them will.
+            self.split.start = start;
         }
         Ok(true)
     }
@@ -242,45 +249,41 @@ impl Chosen {
 }
 
 impl HeldOut {
-    fn take(&mut self, split: &mut Split) {
+    fn take(&mut self, split: &mut Split, head: &Head) {
         self.labels.append(&mut split.held_labels);
         self.votes.append(&mut split.votes);
-        for (all, head) in self.logits.iter_mut().zip(&split.heads) {
-            all.extend(head.logits(&split.held).rows().into_iter().map(|row| row.to_vec()));
-        }
+        self.logits.extend(head.logits(&split.held).rows().into_iter().map(|row| row.to_vec()));
     }
 
-    /// Takes the strength and the share with the least log-loss, then calibrates.
-    fn choose(&self, examples: usize) -> Result<Chosen> {
-        let mut best: Option<(f64, f64, Mixture, Vec<Vec<f32>>)> = None;
-        let mut logits = &self.logits[0];
-        for (strength, strength_logits) in STRENGTHS.iter().zip(&self.logits) {
-            for share in SHARES {
-                let mixture = Mixture { share, temperature: 1.0 };
-                let rows = strength_logits.iter().zip(&self.votes);
-                let mixed: Vec<Vec<f32>> =
-                    rows.map(|(row, votes)| mixture.apply(row[..].into(), votes)).collect();
-                let losses = mixed.iter().zip(&self.labels);
-                let loss: f64 = losses.map(|(row, label)| -f64::from(row[*label as usize])).sum();
-                if best.as_ref().is_none_or(|best| loss < best.0) {
-                    best = Some((loss, *strength, mixture, mixed));
-                    logits = strength_logits;
-                }
-            }
-        }
-        let Some((_, strength, mut mixture, mixed)) = best else {
+    /// What head and neighbours say together of each row.
+    fn mixed(&self, mixture: Mixture) -> Vec<Vec<f32>> {
+        let rows = self.logits.iter().zip(&self.votes);
+        rows.map(|(row, votes)| mixture.apply(row[..].into(), votes)).collect()
+    }
+
+    /// Takes the share with the least log-loss, then calibrates.
+    fn choose(&self, strength: f64, examples: usize) -> Result<Chosen> {
+        let loss = |mixture: &Mixture| {
+            let rows = self.mixed(*mixture).into_iter().zip(&self.labels);
+            rows.map(|(row, label)| -f64::from(row[*label as usize])).sum::<f64>()
+        };
+        let mixtures = SHARES.map(|share| Mixture { share, temperature: 1.0 });
+        let best = mixtures.into_iter().min_by(|a, b| loss(a).total_cmp(&loss(b)));
+        let Some(mut mixture) = best.filter(|_| !self.labels.is_empty()) else {
             return Ok(Chosen::by_default(examples));
         };
+        let mixed = self.mixed(mixture);
         mixture.temperature = temperature(&mixed, &self.labels)? as f32;
-        let rows = logits.iter().zip(&self.votes);
-        let judged: Vec<Judged> = rows
-            .clone()
+        let answers = self.mixed(mixture);
+        let judged: Vec<Judged> = answers
+            .iter()
             .zip(&self.labels)
-            .map(|((row, votes), label)| {
-                let (answered, confidence) = surest(&mixture.apply(row[..].into(), votes));
+            .map(|(row, label)| {
+                let (answered, confidence) = surest(row);
                 Judged { confidence, is_right: answered == *label as usize }
             })
             .collect();
+        let rows = self.logits.iter().zip(&self.votes);
         let signs: Vec<Signs> = rows.map(|(row, votes)| Signs::new(row, votes.distance)).collect();
         let right = judged.iter().filter(|row| row.is_right).count();
         let report = Report {
@@ -304,6 +307,8 @@ struct Split {
     /// Strengths whose heads are not fitted yet, the next one last.
     strengths: Vec<f64>,
     fit: Option<(HeadFit, u64)>,
+    /// Where the first fit starts; each other one starts where the one before ended.
+    start: Head,
     /// Fitted heads, and how many there will be.
     heads: Vec<Head>,
     head_count: usize,
@@ -354,6 +359,7 @@ impl Split {
             targets: Rc::new(Targets { features, classes: targets, weights }),
             strengths: strengths.iter().rev().copied().collect(),
             fit: None,
+            start: Head::zeros(*classes, *width),
             heads: Vec::new(),
             head_count: strengths.len(),
             votes: Vec::new(),
@@ -370,9 +376,7 @@ impl Split {
             return Ok(true);
         }
         if let Some(strength) = self.strengths.pop() {
-            let shape = (self.targets.classes.ncols(), self.standardiser.width());
-            let start = self.heads.last().cloned();
-            let start = start.unwrap_or_else(|| Head::zeros(shape.0, shape.1));
+            let start = self.heads.last().unwrap_or(&self.start).clone();
             let l2 = strength / self.targets.features.nrows() as f64;
             let options = HeadOptions { l2, iterations: ITERATIONS };
             self.fit = Some((HeadFit::new(start, Rc::clone(&self.targets), options)?, 0));
@@ -383,6 +387,21 @@ impl Split {
             rest.map(|row| self.neighbours.votes(&row.to_vec(), None)).collect();
         self.votes.extend(votes);
         Ok(self.votes.len() < self.held.nrows())
+    }
+
+    /// Index of the head with the least log-loss on the rows that are held out.
+    fn best_head(&self) -> Result<usize> {
+        let loss = |head: &Head| {
+            let logits = head.logits(&self.held);
+            let rows = logits.rows().into_iter().zip(&self.held_labels);
+            let loss = |(row, label): (ArrayView1<'_, f32>, &u32)| {
+                f64::from(log_sum_exp(row.iter().copied()) - row[*label as usize])
+            };
+            rows.map(loss).sum::<f64>()
+        };
+        let heads = self.heads.iter().map(loss).enumerate();
+        let best = heads.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(index, _)| index);
+        best.ok_or_else(|| Error::Training("no head".to_owned()))
     }
 
     fn progress(&self) -> f64 {

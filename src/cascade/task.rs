@@ -121,7 +121,7 @@ pub(crate) fn surest(log_probabilities: &[f32]) -> (usize, f64) {
     best.map_or((0, 0.0), |best| (best, f64::from(log_probabilities[best]).exp().min(1.0)))
 }
 
-fn log_sum_exp(values: impl Iterator<Item = f32> + Clone) -> f32 {
+pub(crate) fn log_sum_exp(values: impl Iterator<Item = f32> + Clone) -> f32 {
     let largest = values.clone().fold(f32::MIN, f32::max);
     largest + values.map(|x| (x - largest).exp()).sum::<f32>().ln()
 }

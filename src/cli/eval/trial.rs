@@ -100,11 +100,17 @@ pub(crate) fn certified(
     let Some(Certified { threshold, .. }) = certify(calibration, budget)?.certified else {
         return Ok(None);
     };
-    let accepted = rows.iter().filter(|row| row.confidence >= threshold);
-    let errors = accepted.clone().filter(|row| !row.is_right).count();
-    let share = |count: usize| count as f64 / rows.len() as f64;
-    let applied = Applied { local_share: share(accepted.count()), added_error: share(errors) };
-    Ok(Some((threshold, applied)))
+    Ok(Some((threshold, Applied::new(rows, threshold))))
+}
+
+impl Applied {
+    /// What answering from `threshold` on does to the rows.
+    pub(crate) fn new(rows: &[Judged], threshold: f64) -> Self {
+        let accepted = rows.iter().filter(|row| row.confidence >= threshold);
+        let errors = accepted.clone().filter(|row| !row.is_right).count();
+        let share = |count: usize| count as f64 / rows.len() as f64;
+        Self { local_share: share(accepted.count()), added_error: share(errors) }
+    }
 }
 
 /// Runs `work` for each seed, on all cores; results are in the order of the seeds.

@@ -5,7 +5,7 @@ import { count, duration, percent, perSecond } from './format.js';
 import { Icon, type IconName } from './icons.js';
 import { ProblemNotice } from './notices.js';
 import { ProbabilityBars } from './probability_bars.js';
-import { classificationSentence, originOf, type Origin } from './provenance.js';
+import { classificationSentence, guaranteeSentence, originOf, type Origin } from './provenance.js';
 import { Fact, threadWords } from './readiness.js';
 import type { Answer, AnswerState } from './use_answer.js';
 
@@ -170,7 +170,7 @@ function Details({ result, threads }: { readonly result: Classification; readonl
           </Fact>
         )}
         <Fact name="Left the device">{receipt ? `${count(receipt.bytes)} bytes` : 'nothing'}</Fact>
-        <Fact name="Guarantee">{`none: ${result.guarantee.why}`}</Fact>
+        <Fact name="Guarantee">{guaranteeSentence(result.guarantee)}</Fact>
       </dl>
     </details>
   );

@@ -1,5 +1,5 @@
 // Where an answer came from and why, as full sentences.
-import type { Classification, CompletionProvenance } from 'frontdesk';
+import type { Classification, CompletionProvenance, Guarantee } from 'frontdesk';
 import { duration, percent } from './format.js';
 
 type Provenance = Pick<Classification, 'source' | 'reason' | 'timing' | 'cloudError'>;
@@ -33,6 +33,8 @@ function sentence(answer: Provenance, facts: { confidence: number | null; thresh
       return `Answered here in ${here}: the first words were sure enough to start, the whole was not.`;
     case 'low_confidence':
       return `Asked the back office, because ${unsure}. It took ${office}.`;
+    case 'out_of_scope':
+      return `Asked the back office, because the text is unlike all that was learnt. It took ${office}.`;
     case 'cloud_preferred':
     case 'cloud_only':
       return `Asked the back office, because the mode says so. It took ${office}.`;
@@ -55,6 +57,8 @@ export function reasonToSend(answer: Provenance, facts: { confidence: number | n
       return facts.confidence === null
         ? 'The model was unsure of its first words and was stopped.'
         : `The model was ${percent(facts.confidence)} sure; ${percent(facts.threshold)} was needed.`;
+    case 'out_of_scope':
+      return 'The text is unlike all that was learnt.';
     case 'local_failed':
       return 'The model here could not answer.';
     default:
@@ -79,4 +83,12 @@ function failure(answer: Provenance): string {
     default:
       return ` (${error.code})`;
   }
+}
+
+/** What is promised of an answer. */
+export function guaranteeSentence(guarantee: Guarantee): string {
+  if (guarantee.kind === 'none') return `none: ${guarantee.why}`;
+  const { maxError, confidence, risk } = guarantee.budget;
+  const whose = risk === 'added' ? 'of all answers are wrong because they were given here' : 'of the answers given here are wrong';
+  return `at most ${percent(maxError)} ${whose}, with ${percent(confidence)} confidence`;
 }
