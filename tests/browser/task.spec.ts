@@ -227,6 +227,7 @@ test.describe('a task', () => {
     await page.reload();
     await createDesk(page, { modelBaseUrl: '/models', reflex: 'minilm-l6', mode: 'cascade' });
     const again = await page.evaluate(() => window.desk.task('tickets').info());
+    expect(again?.kept).toBe(true);
     expect(again?.guarantee?.certified).toBeDefined();
     const forgotten = await page.evaluate(async () => {
       await window.desk.task('tickets').forget();
@@ -235,6 +236,25 @@ test.describe('a task', () => {
     });
     expect(forgotten).toBeNull();
   });
+});
+
+test('a browser without storage learns all the same, and says that it is not kept', async ({ browser, site }) => {
+  const context = await browser.newContext();
+  // Workers of the page find no file system either.
+  await context.route('**/worker.js', async (route) => {
+    const response = await route.fetch();
+    const body = `navigator.storage.getDirectory = () => Promise.reject(new DOMException('denied', 'SecurityError'));\n${await response.text()}`;
+    await route.fulfill({ response, body });
+  });
+  const page = await openPage(await context.newPage(), site);
+  await createDesk(page, { modelBaseUrl: '/models', reflex: 'minilm-l6', mode: 'only_on_device' });
+  const info = await page.evaluate((examples) => window.desk.task('tickets').learn(examples), LEARNT);
+  expect(info.kept).toBe(false);
+  const answer = await page.evaluate(() => window.desk.classify('Why was I billed two times?', { task: 'tickets' }));
+  expect(answer.value).toBe('billing_problem');
+  await page.evaluate(() => window.desk.task('tickets').forget());
+  expect(await page.evaluate(() => window.desk.task('tickets').info())).toBeNull();
+  await context.close();
 });
 
 test('a desk without a reflex model has no tasks, and leaves the answer to the model', async ({ desk }) => {

@@ -73,7 +73,7 @@ export interface JudgeRequest {
 }
 
 export interface Task {
-  describe(): TaskInfo;
+  describe(): Omit<TaskInfo, 'kept'>;
   evaluate(request: JudgeRequest): Evaluation;
   calibrate(request: JudgeRequest, budget: Budget): TaskGuarantee;
   export(): Uint8Array;

@@ -184,6 +184,8 @@ export interface TaskGuarantee {
 
 /** What a task has learnt. */
 export interface TaskInfo {
+  /** False where the browser cannot keep it, and it is gone with the desk. */
+  readonly kept: boolean;
   readonly labels: readonly string[];
   readonly report: {
     readonly examples: number;

@@ -1,12 +1,13 @@
-/** The tasks of one encoder: in memory once they were used, on the device always (worker only). */
+/** The tasks of one encoder: in memory once they were used, on the device where the browser can (worker only). */
 import type { EngineModule, Task } from './engine_module.js';
 import { InvalidInputError } from './errors.js';
+import type { TaskInfo } from './protocol.js';
 import { keepTask, readTask, removeTask } from './task_folder.js';
 
 export class TaskShelf {
   readonly encoderSha256: string;
   readonly #module: EngineModule;
-  readonly #open = new Map<string, Task>();
+  readonly #open = new Map<string, { readonly task: Task; readonly kept: boolean }>();
 
   constructor(module: EngineModule, encoderSha256: string) {
     this.#module = module;
@@ -20,12 +21,18 @@ export class TaskShelf {
 
   async find(name: string): Promise<Task | undefined> {
     const open = this.#open.get(name);
-    if (open) return open;
+    if (open) return open.task;
     const bytes = await readTask(name);
     if (!bytes) return undefined;
     const task = this.open(bytes);
-    this.#open.set(name, task);
+    this.#open.set(name, { task, kept: true });
     return task;
+  }
+
+  /** What the task has learnt; `null` where there is none. */
+  async describe(name: string): Promise<TaskInfo | null> {
+    const task = await this.find(name);
+    return task ? { ...task.describe(), kept: this.#open.get(name)?.kept === true } : null;
   }
 
   /** As `find`, but a task that is not there is an error. */
@@ -35,30 +42,30 @@ export class TaskShelf {
     return task;
   }
 
-  /** Puts the task in the place of an earlier one of its name; where it cannot be kept, the earlier one stays. */
+  /** Puts the task in the place of an earlier one of its name; where the device has no room, the earlier one stays. */
   async keep(name: string, task: Task): Promise<void> {
+    const earlier = this.#open.get(name)?.task;
     try {
-      await keepTask(name, new Uint8Array(task.export()));
+      const kept = await keepTask(name, new Uint8Array(task.export()));
+      this.#open.set(name, { task, kept });
     } catch (error) {
       // What is on the device counts; it is read again when it is needed.
-      if (this.#open.get(name) === task) this.#open.delete(name);
+      if (earlier === task) this.#open.delete(name);
       task.free();
       throw error;
     }
-    const earlier = this.#open.get(name);
     if (earlier !== task) earlier?.free();
-    this.#open.set(name, task);
   }
 
   async forget(name: string): Promise<void> {
     await removeTask(name);
-    this.#open.get(name)?.free();
+    this.#open.get(name)?.task.free();
     this.#open.delete(name);
   }
 
   /** Frees the memory; what is on the device stays. */
   free(): void {
-    for (const task of this.#open.values()) task.free();
+    for (const { task } of this.#open.values()) task.free();
     this.#open.clear();
   }
 }

@@ -3,7 +3,7 @@ import type { DownloadOptions } from './download.js';
 import { type ByteSource, type Encoder, type JudgeRequest, type Model, type StartedEngine, startEngineModule, type Task } from './engine_module.js';
 import { EngineCrashedError, InternalError, InvalidInputError } from './errors.js';
 import { type OnCrash, runJob, SerialQueue } from './job_queue.js';
-import type { ApplyTaskRequest, ChatDelta, FromWorker, LearnProgress, ModelFile, ModelInfo, PrefillProgress, Protocol, ToWorker, Verb } from './protocol.js';
+import type { ApplyTaskRequest, ChatDelta, FromWorker, LearnProgress, ModelFile, ModelInfo, PrefillProgress, Protocol, TaskInfo, ToWorker, Verb } from './protocol.js';
 import { forgetModel, isIntact, openModel, type OpenedModel } from './store.js';
 import { TaskShelf } from './task_shelf.js';
 import { toWireError } from './wire_errors.js';
@@ -121,7 +121,7 @@ const handlers: Handlers = {
     );
     if (!task) throw new InternalError('nothing was learnt');
     await tasks.keep(name, task);
-    return task.describe();
+    return described(name);
   },
   applyTask: async ({ task: name, ...request }, context) => applyTask(await taskSide().tasks.get(name), request, context),
   evaluateTask: async ({ task: name, texts, labels }, context) => {
@@ -135,13 +135,13 @@ const handlers: Handlers = {
     await tasks.keep(name, task);
     return guarantee;
   },
-  describeTask: async ({ task: name }) => (await taskSide().tasks.find(name))?.describe() ?? null,
+  describeTask: ({ task: name }) => taskSide().tasks.describe(name),
   exportTask: async ({ task: name }) => new Uint8Array((await taskSide().tasks.get(name)).export()),
   importTask: async ({ task: name, bytes }) => {
     const { tasks } = taskSide();
     const task = tasks.open(bytes);
     await tasks.keep(name, task);
-    return task.describe();
+    return described(name);
   },
   forgetTask: async ({ task: name }) => {
     await taskSide().tasks.forget(name);
@@ -176,6 +176,13 @@ function taskSide(): { readonly encoder: Encoder; readonly tasks: TaskShelf } {
   const { encoder, tasks } = engine ?? {};
   if (!encoder || !tasks) throw new InvalidInputError('this desk was made without a reflex model');
   return { encoder, tasks };
+}
+
+/** What a task that was just put on the shelf has learnt. */
+async function described(name: string): Promise<TaskInfo> {
+  const info = await taskSide().tasks.describe(name);
+  if (!info) throw new InternalError('the task is gone');
+  return info;
 }
 
 function applyTask(task: Task, request: Omit<ApplyTaskRequest, 'task'>, { signal, emit }: Pick<Context<'applyTask'>, 'signal' | 'emit'>) {
