@@ -192,7 +192,7 @@ function charts() {
   const diagonal = {
     name: 'as sure as right',
     points: [
-      [0, 0],
+      [0.3, 0.3],
       [1, 1],
     ],
     dashed: true,
@@ -245,7 +245,7 @@ function charts() {
         title: 'Features: accuracy by cost',
         description: first.map(({ features, accuracy, ms_per_text: ms }) => `${features}: ${percent(accuracy)}, ${ms} ms`).join('; '),
         lines: first.map(({ features, accuracy, ms_per_text: ms }) => ({
-          name: features.replace('language model', 'LM').replace(': ', ' '),
+          name: features,
           points: [[ms / Math.max(...first.map((rung) => rung.ms_per_text)), accuracy]],
           dots: true,
         })),
