@@ -190,6 +190,24 @@ test.describe('a task', () => {
     expect(result.info?.report.examples).toBe(LEARNT.length);
   });
 
+  test('a device without room says so, and what was learnt stays', async ({ site }) => {
+    const session = await page.context().newCDPSession(page);
+    await session.send('Storage.overrideQuotaForOrigin', { origin: site.origin, quotaSize: 1024 });
+    const error = await failure(page, (examples) => window.settle(window.desk.task('tickets').learn(examples)), OTHERS);
+    expect(error).toMatchObject({ code: 'storage_full' });
+    await session.send('Storage.overrideQuotaForOrigin', { origin: site.origin });
+    await session.detach();
+    const info = await page.evaluate(() => window.desk.task('tickets').info());
+    expect(info).toMatchObject({ kept: true, report: { examples: LEARNT.length } });
+    const left = await page.evaluate(async () => {
+      const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle('frontdesk-tasks');
+      const names: string[] = [];
+      for await (const name of folder.keys()) names.push(name);
+      return names;
+    });
+    expect(left.filter((name) => !name.endsWith('.fdtask'))).toEqual([]);
+  });
+
   test('examples that cannot be learnt from are refused', async () => {
     const [first] = LEARNT;
     for (const [examples, message] of [

@@ -20,7 +20,7 @@ export function toClassification(outcome: Outcome<LocalClassification, CloudClas
 }
 
 function taskGuarantee({ guarantee }: TrainedSigns): Guarantee {
-  if (guarantee) return { kind: 'certified', ...guarantee };
+  if (guarantee?.certified) return { kind: 'certified', ...guarantee, certified: guarantee.certified };
   return { kind: 'none', why: 'the task is not certified for the threshold in use; see its calibrate()' };
 }
 

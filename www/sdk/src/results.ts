@@ -34,7 +34,9 @@ export type Reason =
   | 'local_failed';
 
 /** Which promise about errors holds for this answer. */
-export type Guarantee = { readonly kind: 'none'; readonly why: string } | ({ readonly kind: 'certified' } & TaskGuarantee);
+export type Guarantee =
+  | { readonly kind: 'none'; readonly why: string }
+  | (TaskGuarantee & { readonly kind: 'certified'; readonly certified: NonNullable<TaskGuarantee['certified']> });
 
 /** The model on the device. */
 export interface AnsweringModel {
