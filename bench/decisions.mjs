@@ -204,56 +204,48 @@ function charts() {
   ];
   const first = ladder.rungs.filter(({ ms_per_text: ms }) => ms !== undefined);
   const describe = (lines) => lines.map(({ name, points }) => `${name}: ends at ${points.at(-1).join(', ')}`).join('; ');
-  return [
+  const pictures = [
     {
       file: 'coverage_risk.svg',
       title: 'Wrong answers among the surest',
-      svg: lineChart({
-        title: 'Wrong answers among the surest',
-        description: describe(risk),
-        lines: risk,
-        x: { title: 'share of test rows answered, the surest first', domain: [0.3, 1] },
-        y: { title: 'wrong ones among them', domain: [0, 0.12] },
-      }),
+      lines: risk,
+      x: { title: 'share of test rows answered, the surest first', domain: [0.3, 1] },
+      y: { title: 'wrong ones among them', domain: [0, 0.12] },
     },
     {
       file: 'reliability.svg',
       title: 'Confidence and accuracy',
-      svg: lineChart({
-        title: 'Confidence and accuracy',
-        description: describe(reliability),
-        lines: reliability,
-        x: { title: 'mean confidence, tenths of the test rows', domain: [0.3, 1] },
-        y: { title: 'right answers', domain: [0.3, 1] },
-      }),
+      lines: reliability,
+      x: { title: 'mean confidence, tenths of the test rows', domain: [0.3, 1] },
+      y: { title: 'right answers', domain: [0.3, 1] },
     },
     {
       file: 'cost_quality.svg',
-      title: 'Cost and quality of a cascade',
-      svg: lineChart({
-        title: `Cost and quality of a cascade whose cloud is right ${percent(cloud, 0)} of the time`,
-        description: describe(cost),
-        lines: cost,
-        x: { title: 'cost, of the cloud for all', domain: [0, 1] },
-        y: { title: 'right answers', domain: [0.85, 1] },
-      }),
+      shortTitle: 'Cost and quality of a cascade',
+      title: `Cost and quality of a cascade whose cloud is right ${percent(cloud, 0)} of the time`,
+      lines: cost,
+      x: { title: 'cost, of the cloud for all', domain: [0, 1] },
+      y: { title: 'right answers', domain: [0.85, 1] },
     },
     {
       file: 'features.svg',
-      title: 'Features: accuracy and cost',
-      svg: lineChart({
-        title: 'Features: accuracy by cost',
-        description: first.map(({ features, accuracy, ms_per_text: ms }) => `${features}: ${percent(accuracy)}, ${ms} ms`).join('; '),
-        lines: first.map(({ features, accuracy, ms_per_text: ms }) => ({
-          name: features,
-          points: [[ms / Math.max(...first.map((rung) => rung.ms_per_text)), accuracy]],
-          dots: true,
-        })),
-        x: { title: 'time of a text, of the slowest', domain: [0, 1] },
-        y: { title: 'right answers', domain: [0.8, 0.95] },
-      }),
+      shortTitle: 'Features: accuracy and cost',
+      title: 'Features: accuracy by cost',
+      description: first.map(({ features, accuracy, ms_per_text: ms }) => `${features}: ${percent(accuracy)}, ${ms} ms`).join('; '),
+      lines: first.map(({ features, accuracy, ms_per_text: ms }) => ({
+        name: features,
+        points: [[ms / Math.max(...first.map((rung) => rung.ms_per_text)), accuracy]],
+        dots: true,
+      })),
+      x: { title: 'time of a text, of the slowest', domain: [0, 1] },
+      y: { title: 'right answers', domain: [0.8, 0.95] },
     },
   ];
+  return pictures.map(({ file, shortTitle, ...picture }) => ({
+    file,
+    title: shortTitle ?? picture.title,
+    svg: lineChart({ description: describe(picture.lines), ...picture }),
+  }));
 }
 
 const drawn = charts();

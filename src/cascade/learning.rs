@@ -268,8 +268,9 @@ impl HeldOut {
             rows.map(|(row, label)| -f64::from(row[*label as usize])).sum::<f64>()
         };
         let mixtures = SHARES.map(|share| Mixture { share, temperature: 1.0 });
-        let best = mixtures.into_iter().min_by(|a, b| loss(a).total_cmp(&loss(b)));
-        let Some(mut mixture) = best.filter(|_| !self.labels.is_empty()) else {
+        let losses = mixtures.map(|mixture| (loss(&mixture), mixture));
+        let best = losses.into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
+        let Some((_, mut mixture)) = best.filter(|_| !self.labels.is_empty()) else {
             return Ok(Chosen::by_default(examples));
         };
         let mixed = self.mixed(mixture);

@@ -111,6 +111,13 @@ fn terms(text: &str) -> HashMap<String, u32> {
     terms
 }
 
+/// Share of the answers that are right.
+pub(crate) fn accuracy(answers: &[(usize, f64)], labels: &[u32]) -> f64 {
+    let rows = answers.iter().zip(labels);
+    let right = rows.filter(|((best, _), label)| *best == **label as usize).count();
+    right as f64 / answers.len() as f64
+}
+
 /// Learns from texts and labels; gives each test text's most likely label and its probability.
 pub(crate) fn predict(
     (texts, labels): (&[&str], &[u32]),

@@ -81,9 +81,7 @@ fn baseline_row(texts: &[String], labels: &[u32], classes: usize) -> Result<Valu
     let borrowed: Vec<&str> = texts.iter().map(String::as_str).collect();
     let learnt = (&borrowed[..LEARNT], &labels[..LEARNT]);
     let answers = baseline::predict(learnt, classes, &borrowed[LEARNT..LEARNT + HELD_OUT])?;
-    let rows = answers.iter().zip(&labels[LEARNT..]);
-    let right = rows.filter(|((best, _), label)| *best == **label as usize).count();
-    let accuracy = round(right as f64 / HELD_OUT as f64);
+    let accuracy = round(baseline::accuracy(&answers, &labels[LEARNT..LEARNT + HELD_OUT]));
     Ok(json!({ "features": "tf-idf of words and pairs of words", "accuracy": accuracy }))
 }
 
@@ -93,7 +91,7 @@ fn encoder_rungs(options: &Options, texts: &[String]) -> Result<[Rung; 3]> {
     let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     let mut model = EmbeddingModel::load(file, Cpu::default(), &mut |_, _| {})?;
     let hidden = model.encoder().config().hidden;
-    let shipped = taps(&model);
+    let (shipped, shipped_importance) = (taps(&model), importance(&model));
     let mut rung = |name, taps: &[Tap], importance: Vec<f32>| -> Result<Rung> {
         let started = Instant::now();
         let mut running = model.features(texts, taps.to_vec())?;
@@ -106,12 +104,7 @@ fn encoder_rungs(options: &Options, texts: &[String]) -> Result<[Rung; 3]> {
     let own = rung("encoder: its own vector", &shipped[..1], vec![1.0; hidden])?;
     let means =
         rung("encoder: and the mean after half its layers", &shipped[..2], vec![1.0; 2 * hidden])?;
-    let path = path.clone();
-    let importance = {
-        let file = File::open(&path)?;
-        importance(&EmbeddingModel::load(file, Cpu::default(), &mut |_, _| {})?)
-    };
-    let all = rung("encoder: and the maxima (shipped)", &shipped, importance)?;
+    let all = rung("encoder: and the maxima (shipped)", &shipped, shipped_importance)?;
     Ok([own, means, all])
 }
 

@@ -84,8 +84,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let texts: Vec<&str> = learnt.iter().map(|row| train[*row].text.as_str()).collect();
     let test_texts: Vec<&str> = test.iter().map(|row| row.text.as_str()).collect();
     let baseline = baseline::predict((&texts, &rows.labels), names.len(), &test_texts)?;
-    let right =
-        baseline.iter().zip(&test_labels).filter(|((best, _), label)| *best == **label as usize);
     let result = json!({
         "learning": report,
         "accuracy": figures.accuracy,
@@ -93,7 +91,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "ece": figures.ece,
         "brier": figures.brier,
         "aurc": figures.aurc,
-        "tfIdfAccuracy": right.count() as f64 / test.len() as f64,
+        "tfIdfAccuracy": baseline::accuracy(&baseline, &test_labels),
         "guarantee": applied.map(|(threshold, applied)| json!({
             "maxError": options.max_error,
             "confidence": 0.95,
