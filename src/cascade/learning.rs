@@ -82,6 +82,8 @@ pub struct Report {
 /// A task being learnt.
 pub struct Learning {
     examples: Examples,
+    /// Where the features are standardised already, by what.
+    standardiser: Option<Standardiser>,
     /// The fold of each row, and how many are held out in turn.
     folds: Vec<usize>,
     fold_count: usize,
@@ -117,6 +119,18 @@ impl Learning {
     /// [`Error::Examples`] for fewer than two classes or too many, a class without an example, or
     /// sizes that do not fit; [`Error::NotFinite`].
     pub fn new(examples: Examples, seed: u64) -> Result<Self> {
+        Self::start(examples, None, seed)
+    }
+
+    /// Learns from vectors of [`Task::vector`]; the new task takes the same.
+    ///
+    /// # Errors
+    /// As [`Learning::new`].
+    pub fn again(task: &Task, examples: Examples, seed: u64) -> Result<Self> {
+        Self::start(examples, Some(task.standardiser.clone()), seed)
+    }
+
+    fn start(examples: Examples, standardiser: Option<Standardiser>, seed: u64) -> Result<Self> {
         check(&examples)?;
         let rows = examples.labels.len();
         let (parts, fold_count) = match rows {
@@ -125,13 +139,15 @@ impl Learning {
             _ => (HELD_OUT_OF_MANY, 1),
         };
         let folds = assign_folds(&examples, parts, seed);
+        let given = standardiser.as_ref();
         let split = match fold_count {
-            0 => Split::new(&examples, |_| true, &[DEFAULT_STRENGTH])?,
-            _ => Split::new(&examples, |row| folds[row] != 0, &STRENGTHS)?,
+            0 => Split::new(&examples, given, |_| true, &[DEFAULT_STRENGTH])?,
+            _ => Split::new(&examples, given, |row| folds[row] != 0, &STRENGTHS)?,
         };
         let chosen = (fold_count == 0).then(|| Chosen::by_default(rows));
         Ok(Self {
             examples,
+            standardiser,
             folds,
             fold_count,
             next_fold: 1,
@@ -159,14 +175,14 @@ impl Learning {
         let strength = *self.strength.get_or_insert(STRENGTHS[best]);
         let start = self.split.heads.swap_remove(best);
         self.held_out.take(&mut self.split, &start);
-        let folds = &self.folds;
+        let (folds, given) = (&self.folds, self.standardiser.as_ref());
         if self.next_fold < self.fold_count {
             let fold = self.next_fold;
             self.next_fold += 1;
-            self.split = Split::new(&self.examples, |row| folds[row] != fold, &[strength])?;
+            self.split = Split::new(&self.examples, given, |row| folds[row] != fold, &[strength])?;
         } else {
             self.chosen = Some(self.held_out.choose(strength, self.examples.labels.len())?);
-            self.split = Split::new(&self.examples, |_| true, &[strength])?;
+            self.split = Split::new(&self.examples, given, |_| true, &[strength])?;
             // What most of the examples have taught is near to what all of them will.
             self.split.start = start;
         }
@@ -219,6 +235,15 @@ fn check(examples: &Examples) -> Result<()> {
         true => Ok(()),
         false => refuse("an example counts nothing, or less".to_owned()),
     }
+}
+
+/// What each row counts so that every class counts the same: `[rows]`, 1 in the mean.
+pub fn balanced(labels: &[u32], classes: usize) -> Vec<f32> {
+    let mut counts = vec![0_u32; classes];
+    labels.iter().for_each(|label| counts[*label as usize] += 1);
+    let present = counts.iter().filter(|count| **count > 0).count();
+    let share = labels.len() as f32 / present.max(1) as f32;
+    labels.iter().map(|label| share / counts[*label as usize] as f32).collect()
 }
 
 /// Deals the rows of each class out to the folds, in random order.
@@ -322,6 +347,7 @@ struct Split {
 impl Split {
     fn new(
         examples: &Examples,
+        given: Option<&Standardiser>,
         is_fitted: impl Fn(usize) -> bool,
         strengths: &[f64],
     ) -> Result<Self> {
@@ -334,9 +360,11 @@ impl Split {
         let (fitted, held): (Vec<usize>, Vec<usize>) =
             (0..labels.len()).partition(|row| is_fitted(*row));
         let features = all.select(Axis(0), &fitted);
-        let standardiser = Standardiser::fit(features.view(), &examples.importance);
+        let fit = || Standardiser::fit(features.view(), &examples.importance);
+        let standardiser = given.cloned().unwrap_or_else(fit);
+        let apply = |x| if given.is_some() { x } else { standardiser.apply(x) };
         let features = concatenate(Axis(0), &[features.view(), names]).map_err(unfit)?;
-        let features = standardiser.apply(features);
+        let features = apply(features);
         let mut row_labels: Vec<u32> = fitted.iter().map(|row| labels[*row]).collect();
         row_labels.extend(0..names.nrows() as u32);
         let mut weights: Vec<f32> = fitted.iter().map(|row| examples.weights[*row]).collect();
@@ -353,7 +381,7 @@ impl Split {
             }
         }
         Ok(Self {
-            held: standardiser.apply(all.select(Axis(0), &held)),
+            held: apply(all.select(Axis(0), &held)),
             held_labels: held.iter().map(|row| labels[*row]).collect(),
             standardiser,
             neighbours: Neighbours::new(features.view(), &row_labels, *classes),
@@ -385,7 +413,7 @@ impl Split {
         }
         let rest = self.held.rows().into_iter().skip(self.votes.len()).take(VOTES_A_STEP);
         let votes: Vec<Votes> =
-            rest.map(|row| self.neighbours.votes(&row.to_vec(), None)).collect();
+            rest.map(|row| self.neighbours.votes(&row.to_vec())).collect();
         self.votes.extend(votes);
         Ok(self.votes.len() < self.held.nrows())
     }
@@ -504,6 +532,23 @@ mod tests {
         assert!(
             task.head.logits(&ndarray::arr2(&[[1.0, 0.0, 0.0, 0.0]])).iter().all(|x| x.abs() < 0.1)
         );
+    }
+
+    #[test]
+    fn balanced_classes_count_the_same() {
+        assert_eq!(balanced(&[0, 0, 0, 2], 3), [2.0 / 3.0, 2.0 / 3.0, 2.0 / 3.0, 2.0]);
+        // Few of one class among many: balanced, it is found more often.
+        let mut few = examples(240, 2, 1);
+        let rows = (0..240).filter(|row| row % 2 == 0 || row % 24 == 1);
+        let rows: Vec<usize> = rows.collect();
+        few.features = rows.iter().flat_map(|row| few.features[row * 4..][..4].to_vec()).collect();
+        few.labels = rows.iter().map(|row| few.labels[*row]).collect();
+        let mass = |weights: Vec<f32>| {
+            let (task, _) = learn(Examples { weights, ..few.clone() }).unwrap();
+            let logits = task.head.logits(&ndarray::arr2(&[[0.0; 4]]));
+            logits[[0, 1]] - logits[[0, 0]]
+        };
+        assert!(mass(balanced(&few.labels, 2)) > mass(vec![1.0; rows.len()]) + 0.5);
     }
 
     #[test]

@@ -7,9 +7,10 @@ use crate::calibrate::Calibrator;
 use crate::gate::{Gate, Signs};
 use crate::head::Head;
 use crate::neighbours::{Neighbours, Votes};
+use crate::rows::Rows;
 use crate::standardise::Standardiser;
 use crate::{Error, Result};
-use ndarray::{ArrayView1, ArrayView2};
+use ndarray::{Array2, ArrayView1, ArrayView2};
 use serde::{Deserialize, Serialize};
 
 /// What was learnt.
@@ -43,6 +44,8 @@ pub struct Prediction {
     pub confidence: f64,
     /// How unlike the examples the vector is: 0 on average, larger is stranger.
     pub strangeness: f64,
+    /// Cosine with the nearest example, -1 to 1.
+    pub nearest: f32,
     /// Whether that is too much for any class.
     pub is_out_of_scope: bool,
 }
@@ -86,11 +89,13 @@ impl Task {
             && self.gate.is_sound()
     }
 
-    /// What `features`, `[width]`, most likely are.
+    /// The vector that answers are found for, `[width]`, of `features`, `[width]`.
+    ///
+    /// It has no more detail than a kept one, so that a row gets the same answer later.
     ///
     /// # Errors
-    /// For a vector of another length, or one that is not finite.
-    pub fn predict(&self, features: &[f32]) -> Result<Prediction> {
+    /// For features of another length, or such that are not finite.
+    pub fn vector(&self, features: &[f32]) -> Result<Vec<f32>> {
         if !features.iter().all(|x| x.is_finite()) {
             return Err(Error::NotFinite("a text's vector"));
         }
@@ -99,18 +104,32 @@ impl Task {
             Error::Examples(format!("a vector of {given} numbers; the task takes {width}"))
         })?;
         let row = self.standardiser.apply(row.to_owned());
-        let logits = self.head.logits(&row);
-        let votes = self.neighbours.votes(&row.into_raw_vec_and_offset().0, None);
+        Ok(Rows::round(&row.into_raw_vec_and_offset().0))
+    }
+
+    /// What `features`, `[width]`, most likely are.
+    ///
+    /// # Errors
+    /// As [`Task::vector`].
+    pub fn predict(&self, features: &[f32]) -> Result<Prediction> {
+        Ok(self.answer(&self.vector(features)?))
+    }
+
+    /// What a vector of [`Task::vector`] most likely is.
+    pub fn answer(&self, vector: &[f32]) -> Prediction {
+        let votes = self.neighbours.votes(vector);
+        let logits = self.head.logits(&Array2::from_shape_fn((1, vector.len()), |at| vector[at.1]));
         let log_probabilities = self.mixture.apply(logits.row(0), &votes);
         let (best, confidence) = surest(&log_probabilities);
         let strangeness = self.gate.score(Signs::new(logits.iter(), votes.distance));
-        Ok(Prediction {
+        Prediction {
             probabilities: log_probabilities.iter().map(|x| f64::from(*x).exp()).collect(),
             best,
             confidence: self.calibrator.apply(confidence),
             strangeness,
+            nearest: votes.nearest,
             is_out_of_scope: self.gate.is_out_of_scope(strangeness),
-        })
+        }
     }
 }
 

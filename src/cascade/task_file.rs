@@ -5,6 +5,7 @@
 
 use crate::guarantee::Guarantee;
 use crate::learning::Report;
+use crate::memory::Memory;
 use crate::task::Task;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,7 @@ use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 
 const MAGIC: &[u8] = b"FDTASK";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 const HASH_BYTES: usize = 32;
 const HEADER_BYTES: usize = MAGIC.len() + 2 + HASH_BYTES;
 
@@ -29,6 +30,8 @@ pub struct SavedTask {
     pub report: Report,
     /// What may be answered on the device, once that was certified.
     pub guarantee: Option<Guarantee>,
+    /// Rows to certify on, and to get better with.
+    pub memory: Memory,
 }
 
 /// What feature vectors are computed with; vectors of another source mean something else.
@@ -100,6 +103,7 @@ impl SavedTask {
         names.len() == self.labels.len()
             && self.labels.len() == self.task.classes()
             && self.task.is_sound()
+            && self.memory.is_sound(&self.task)
             && self.guarantee.is_none_or(|guarantee| guarantee.budget.check().is_ok())
     }
 }
@@ -137,6 +141,7 @@ mod tests {
         SavedTask {
             source: source(),
             labels: ["no", "yes"].map(str::to_owned).to_vec(),
+            memory: Memory::new(task.width()),
             task,
             report,
             guarantee: Some(certify(&[right; 100], budget).unwrap()),

@@ -5,7 +5,7 @@ use crate::error::{invalid_input, to_js};
 use crate::messages::{EmbedEvent, EncoderDescription, LocalEmbedding, LocalEmbeddings};
 use crate::model::{busy, tell};
 use crate::now;
-use crate::task::{Task, TaskJob};
+use crate::task::{Judge, Task, TaskJob};
 use crate::threads::pool;
 use frontdesk_engine::cpu::Cpu;
 use frontdesk_engine::embedding_model::{Embedding, EmbeddingModel, Embeddings};
@@ -70,6 +70,38 @@ impl Encoder {
     /// Starts to answer with a task (`ApplyRequest`).
     pub fn apply(&self, task: &Task, request: JsValue) -> Result<TaskJob, JsValue> {
         TaskJob::apply(&self.shared, task, request)
+    }
+
+    /// Starts to judge a task's answers (`LabelledTexts`).
+    pub fn evaluate(&self, task: &Task, request: JsValue) -> Result<TaskJob, JsValue> {
+        TaskJob::judge(&self.shared, task, request, Judge::Evaluate)
+    }
+
+    /// Starts to certify a threshold of a task (`LabelledTexts`).
+    pub fn certify(
+        &self,
+        task: &Task,
+        request: JsValue,
+        budget: JsValue,
+    ) -> Result<TaskJob, JsValue> {
+        let budget = serde_wasm_bindgen::from_value(budget).map_err(invalid_input)?;
+        TaskJob::judge(&self.shared, task, request, Judge::Certify(budget))
+    }
+
+    /// Starts to note what texts' labels are (`LabelledTexts`), and who says so.
+    pub fn teach(
+        &self,
+        task: &Task,
+        request: JsValue,
+        teacher: JsValue,
+    ) -> Result<TaskJob, JsValue> {
+        let teacher = serde_wasm_bindgen::from_value(teacher).map_err(invalid_input)?;
+        TaskJob::judge(&self.shared, task, request, Judge::Teach(teacher))
+    }
+
+    /// Starts to learn a challenger of a task, to be compared on texts (`LabelledTexts`) too.
+    pub fn improve(&self, task: &Task, request: JsValue) -> Result<TaskJob, JsValue> {
+        TaskJob::judge(&self.shared, task, request, Judge::Improve)
     }
 }
 

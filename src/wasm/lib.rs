@@ -5,6 +5,7 @@ mod byte_source;
 mod encoder;
 mod error;
 mod job;
+mod ledger;
 mod messages;
 mod model;
 mod sha256;
@@ -13,6 +14,7 @@ mod threads;
 
 pub use encoder::{EmbedJob, Encoder};
 pub use job::Job;
+pub use ledger::summarise_ledger;
 pub use model::Model;
 pub use sha256::Sha256;
 pub use task::{Task, TaskJob};

@@ -1,7 +1,10 @@
 //! The shapes of requests, events and results, as `www/sdk/src/protocol.ts` declares them.
 
 use frontdesk_cascade::guarantee::Guarantee;
+use frontdesk_cascade::improvement::Verdict;
 use frontdesk_cascade::learning::Report;
+use frontdesk_cascade::memory::Counts;
+use frontdesk_cascade::metrics::Evaluation;
 use frontdesk_cascade::task::Prediction;
 use frontdesk_cascade::task_file::SavedTask;
 use frontdesk_cascade::{Action, Decision, Policy, Reason};
@@ -166,6 +169,8 @@ pub(crate) struct LearnRequest {
     pub(crate) texts: Vec<String>,
     /// The name of each text's label.
     pub(crate) labels: Vec<String>,
+    /// Whether every label counts the same, however many texts have it.
+    pub(crate) balance: bool,
     pub(crate) encoder_sha256: String,
 }
 
@@ -178,19 +183,11 @@ pub(crate) struct ApplyRequest {
     pub(crate) use_certified: bool,
 }
 
+/// Texts and the name of each one's right label.
 #[derive(Deserialize)]
-pub(crate) struct JudgeRequest {
-    /// The name of each row's right label.
+pub(crate) struct LabelledTexts {
+    pub(crate) texts: Vec<String>,
     pub(crate) labels: Vec<String>,
-    pub(crate) answers: Vec<JudgedAnswer>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct JudgedAnswer {
-    pub(crate) value: String,
-    pub(crate) confidence: f64,
-    pub(crate) is_out_of_scope: bool,
 }
 
 #[derive(Serialize)]
@@ -200,6 +197,8 @@ pub(crate) struct TaskDescription<'a> {
     pub(crate) report: &'a Report,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) guarantee: Option<&'a Guarantee>,
+    /// Rows that are kept to certify on and to get better with.
+    pub(crate) memory: Counts,
 }
 
 /// What one step of a task's job tells.
@@ -213,10 +212,21 @@ pub(crate) enum TaskEvent {
     Learning {
         share: f64,
     },
-    /// Answers, or nothing where a task was learnt.
     Done {
-        result: Option<Vec<LocalClassification>>,
+        result: TaskOutcome,
     },
+}
+
+/// What a task's job came to.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(crate) enum TaskOutcome {
+    /// A task that was learnt or taught.
+    Nothing(()),
+    Answers(Vec<LocalClassification>),
+    Evaluation(Evaluation),
+    Guarantee(Guarantee),
+    Verdict(Verdict),
 }
 
 #[derive(Serialize)]

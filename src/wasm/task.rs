@@ -3,13 +3,15 @@
 use crate::encoder::Shared;
 use crate::error::{coded, invalid_input, to_js};
 use crate::messages::{
-    ApplyRequest, JudgeRequest, LearnRequest, LocalClassification, TaskDescription, TaskEvent,
+    ApplyRequest, LabelledTexts, LearnRequest, LocalClassification, TaskDescription, TaskEvent,
+    TaskOutcome,
 };
 use crate::model::busy;
 use crate::now;
-use frontdesk_cascade::guarantee::{Budget, Judged, certify};
-use frontdesk_cascade::learning::{Examples, Learning};
-use frontdesk_cascade::metrics::{Answer, evaluate};
+use frontdesk_cascade::guarantee::Budget;
+use frontdesk_cascade::improvement::Improvement;
+use frontdesk_cascade::learning::{Examples, Learning, balanced};
+use frontdesk_cascade::memory::{Memory, Teacher};
 use frontdesk_cascade::task_file::{SavedTask, Source};
 use frontdesk_engine::cpu::Cpu;
 use frontdesk_engine::embedding_model::{EmbeddingModel, Embeddings};
@@ -48,48 +50,17 @@ impl Task {
         self.saved.borrow().to_bytes().map_err(task_error)
     }
 
-    /// Labels, how it was learnt, and its guarantee.
+    /// Labels, how it was learnt, its guarantee, and what it keeps.
     pub fn describe(&self) -> Result<JsValue, JsValue> {
-        let SavedTask { labels, report, guarantee, .. } = &*self.saved.borrow();
-        send(&TaskDescription { labels, report, guarantee: guarantee.as_ref() })
+        let SavedTask { labels, report, guarantee, memory, .. } = &*self.saved.borrow();
+        let (guarantee, memory) = (guarantee.as_ref(), memory.counts());
+        send(&TaskDescription { labels, report, guarantee, memory })
     }
 
-    /// Accuracy, calibration and coverage of answers (`JudgeRequest`).
-    pub fn evaluate(&self, request: JsValue) -> Result<JsValue, JsValue> {
-        let request: JudgeRequest =
-            serde_wasm_bindgen::from_value(request).map_err(invalid_input)?;
-        let answers = self.answers(&request)?;
-        send(&evaluate(&answers, self.saved.borrow().labels.len()))
-    }
-
-    /// Certifies a threshold on answers to rows that the task did not learn from (`JudgeRequest`).
-    pub fn calibrate(&self, request: JsValue, budget: JsValue) -> Result<JsValue, JsValue> {
-        let request: JudgeRequest =
-            serde_wasm_bindgen::from_value(request).map_err(invalid_input)?;
+    /// Certifies a threshold on the rows that the task keeps for that.
+    pub fn recertify(&self, budget: JsValue) -> Result<JsValue, JsValue> {
         let budget: Budget = serde_wasm_bindgen::from_value(budget).map_err(invalid_input)?;
-        let rows = self.answers(&request)?;
-        let judged = rows.iter().zip(&request.answers).map(|(row, answer)| Judged {
-            confidence: if answer.is_out_of_scope { 0.0 } else { row.confidence },
-            ..row.judged()
-        });
-        let guarantee = certify(&judged.collect::<Vec<_>>(), budget).map_err(task_error)?;
-        self.saved.borrow_mut().guarantee = Some(guarantee);
-        send(&guarantee)
-    }
-
-    fn answers(&self, request: &JudgeRequest) -> Result<Vec<Answer>, JsValue> {
-        let labels = &self.saved.borrow().labels;
-        let places = places(labels);
-        let place = |label: &String| {
-            let place = places.get(label.as_str()).copied();
-            place.ok_or_else(|| invalid_input(format!("the task has no label {label:?}")))
-        };
-        let rows = request.labels.iter().zip(&request.answers);
-        rows.map(|(label, answer)| {
-            let (label, answered) = (place(label)?, place(&answer.value)?);
-            Ok(Answer { label, answered, confidence: answer.confidence })
-        })
-        .collect()
+        send(&self.saved.borrow_mut().certify_again(budget).map_err(task_error)?)
     }
 }
 
@@ -109,18 +80,32 @@ struct Running {
 enum Stage {
     Reading { texts: Embeddings, then: Then },
     Learning { learning: Box<Learning>, labels: Vec<String>, source: Source },
+    Improving { improvement: Box<Improvement>, champion: Saved },
 }
 
+/// What is done with the vectors of the texts.
 enum Then {
     Learn(LearnRequest),
     Apply(Saved, ApplyRequest),
+    /// With the right label of each text.
+    Judge(Saved, Vec<String>, Judge),
+}
+
+/// What right labels are for.
+pub(crate) enum Judge {
+    Evaluate,
+    Certify(Budget),
+    Teach(Teacher),
+    /// Learn a challenger, and compare it on the texts and on what the task keeps for that.
+    Improve,
 }
 
 /// What a step leads to.
 enum Next {
     Go(Stage, TaskEvent),
-    Learnt(Box<SavedTask>),
-    Applied(Vec<LocalClassification>),
+    /// A task in the place of the one before, and what else there is to say.
+    Task(Box<SavedTask>, TaskOutcome),
+    Done(TaskOutcome),
 }
 
 #[wasm_bindgen]
@@ -142,22 +127,24 @@ impl TaskJob {
                 self.running.replace(Some(Running { stage, milliseconds }));
                 event
             }
-            Next::Learnt(saved) => {
+            Next::Task(saved, result) => {
                 self.learnt.replace(Some(Rc::new(RefCell::new(*saved))));
-                TaskEvent::Done { result: None }
+                TaskEvent::Done { result }
             }
-            Next::Applied(mut answers) => {
-                for answer in &mut answers {
-                    answer.timing.total_ms = milliseconds;
-                    answer.timing.prefill_ms = milliseconds;
+            Next::Done(mut result) => {
+                if let TaskOutcome::Answers(answers) = &mut result {
+                    for answer in answers {
+                        answer.timing.total_ms = milliseconds;
+                        answer.timing.prefill_ms = milliseconds;
+                    }
                 }
-                TaskEvent::Done { result: Some(answers) }
+                TaskEvent::Done { result }
             }
         };
         send(&event)
     }
 
-    /// The task, after the step that said it is learnt.
+    /// The task, after the last step of learning or improving.
     pub fn task(&self) -> Result<Task, JsValue> {
         let saved = self.learnt.take().ok_or_else(|| invalid_input("nothing was learnt"))?;
         Ok(Task { saved })
@@ -186,6 +173,21 @@ impl TaskJob {
         request.policy.check().map_err(invalid_input)?;
         let texts = request.texts.clone();
         Self::read(shared, &texts, Then::Apply(Rc::clone(&task.saved), request))
+    }
+
+    /// Starts to judge, certify, teach or improve a task by texts and their right labels.
+    pub(crate) fn judge(
+        shared: &Shared,
+        task: &Task,
+        request: JsValue,
+        judge: Judge,
+    ) -> Result<Self, JsValue> {
+        let LabelledTexts { texts, labels } =
+            serde_wasm_bindgen::from_value(request).map_err(invalid_input)?;
+        if texts.len() != labels.len() {
+            return Err(invalid_input("there are not as many labels as texts"));
+        }
+        Self::read(shared, &texts, Then::Judge(Rc::clone(&task.saved), labels, judge))
     }
 
     fn read(shared: &Shared, texts: &[String], then: Then) -> Result<Self, JsValue> {
@@ -218,6 +220,7 @@ impl Stage {
                 match then {
                     Then::Learn(request) => Self::start(model, request, vectors),
                     Then::Apply(saved, request) => answer(&saved.borrow(), &request, &vectors),
+                    Then::Judge(saved, labels, judge) => judge.step(saved, &labels, &vectors),
                 }
             }
             Self::Learning { mut learning, labels, source } => {
@@ -228,8 +231,19 @@ impl Stage {
                 }
                 let learnt = learning.into_task();
                 let (task, report) = learnt.ok_or_else(|| invalid_input("nothing was learnt"))?;
-                let saved = SavedTask { source, labels, task, report, guarantee: None };
-                Ok(Next::Learnt(Box::new(saved)))
+                let memory = Memory::new(task.width());
+                let saved = SavedTask { source, labels, task, report, guarantee: None, memory };
+                Ok(Next::Task(Box::new(saved), TaskOutcome::Nothing(())))
+            }
+            Self::Improving { mut improvement, champion } => {
+                if improvement.step().map_err(task_error)? {
+                    let share = improvement.progress();
+                    let stage = Self::Improving { improvement, champion };
+                    return Ok(Next::Go(stage, TaskEvent::Learning { share }));
+                }
+                let concluded = improvement.conclude(&champion.borrow());
+                let (next, verdict) = concluded.map_err(task_error)?;
+                Ok(Next::Task(Box::new(next), TaskOutcome::Verdict(verdict)))
             }
         }
     }
@@ -243,13 +257,17 @@ impl Stage {
         let names: Vec<String> = names.into_iter().collect();
         let places = places(&names);
         let rows = request.texts.len();
-        let labels = request.labels.iter().map(|label| places[label.as_str()] as u32).collect();
+        let labels: Vec<u32> =
+            request.labels.iter().map(|label| places[label.as_str()] as u32).collect();
         let importance = importance(model);
         let examples = Examples {
             width: importance.len(),
             features: vectors[..rows].concat(),
+            weights: match request.balance {
+                true => balanced(&labels, names.len()),
+                false => vec![1.0; rows],
+            },
             labels,
-            weights: vec![1.0; rows],
             classes: names.len(),
             soft: Vec::new(),
             names: vectors[rows..].concat(),
@@ -260,6 +278,39 @@ impl Stage {
         let source = source(request.encoder_sha256);
         let stage = Self::Learning { learning, labels: names, source };
         Ok(Next::Go(stage, TaskEvent::Learning { share: 0.0 }))
+    }
+}
+
+impl Judge {
+    fn step(self, saved: Saved, labels: &[String], vectors: &[Vec<f32>]) -> Result<Next, JsValue> {
+        let rows = || vectors.iter().map(Vec::as_slice).zip(labels.iter().map(String::as_str));
+        // A task that is changed is changed as a whole: what fails leaves the one before.
+        let mut changed = saved.borrow().clone();
+        let result = match self {
+            Self::Evaluate => {
+                let evaluation = changed.evaluate(rows()).map_err(task_error)?;
+                return Ok(Next::Done(TaskOutcome::Evaluation(evaluation)));
+            }
+            Self::Certify(budget) => {
+                TaskOutcome::Guarantee(changed.certify(rows(), budget).map_err(task_error)?)
+            }
+            Self::Teach(teacher) => {
+                for (vector, label) in rows() {
+                    changed.teach(vector, label.to_owned(), teacher).map_err(task_error)?;
+                }
+                TaskOutcome::Nothing(())
+            }
+            Self::Improve => {
+                for (vector, label) in rows() {
+                    changed.compare_on(vector, label.to_owned()).map_err(task_error)?;
+                }
+                let improvement = Box::new(Improvement::new(&changed, SEED).map_err(task_error)?);
+                let champion = Rc::new(RefCell::new(changed));
+                let stage = Stage::Improving { improvement, champion };
+                return Ok(Next::Go(stage, TaskEvent::Learning { share: 0.0 }));
+            }
+        };
+        Ok(Next::Task(Box::new(changed), result))
     }
 }
 
@@ -278,7 +329,7 @@ fn answer(
         let prediction = saved.task.predict(vector).map_err(task_error)?;
         Ok(LocalClassification::of_task(saved, &prediction, policy, holds))
     });
-    Ok(Next::Applied(answers.collect::<Result<_, JsValue>>()?))
+    Ok(Next::Done(TaskOutcome::Answers(answers.collect::<Result<_, JsValue>>()?)))
 }
 
 fn source(encoder_sha256: String) -> Source {
@@ -289,11 +340,11 @@ fn places(labels: &[String]) -> HashMap<&str, usize> {
     labels.iter().map(String::as_str).zip(0..).collect()
 }
 
-fn send<T: Serialize>(value: &T) -> Result<JsValue, JsValue> {
+pub(crate) fn send<T: Serialize>(value: &T) -> Result<JsValue, JsValue> {
     value.serialize(&serde_wasm_bindgen::Serializer::json_compatible()).map_err(invalid_input)
 }
 
-fn task_error(error: frontdesk_cascade::Error) -> JsValue {
+pub(crate) fn task_error(error: frontdesk_cascade::Error) -> JsValue {
     let code = match error {
         frontdesk_cascade::Error::TaskFile(_) => "invalid_task",
         _ => "invalid_input",

@@ -9,15 +9,20 @@ import type {
   ClassifyRequest,
   EngineWishes,
   Evaluation,
+  Improvement,
   LearnProgress,
+  LedgerCall,
+  LedgerSummary,
   LocalClassification,
   LocalCompletion,
   LocalEmbeddings,
   ModuleVariant,
   PrefillProgress,
+  Prices,
   ReflexInfo,
   TaskGuarantee,
   TaskInfo,
+  Teacher,
 } from './protocol.js';
 import { startThreads } from './threads.js';
 import { detectVariant, hasThreads } from './variant.js';
@@ -55,27 +60,30 @@ export interface Model {
 export interface Encoder {
   describe(): Omit<ReflexInfo, 'id' | 'sha256'>;
   embed(texts: readonly string[]): Job<LocalEmbeddings>;
-  learn(request: { readonly texts: readonly string[]; readonly labels: readonly string[]; readonly encoderSha256: string }): LearnJob;
+  learn(request: LabelledTexts & { readonly balance: boolean; readonly encoderSha256: string }): TaskJob<null>;
   apply(task: Task, request: Omit<ApplyTaskRequest, 'task'>): Job<readonly LocalClassification[]>;
+  evaluate(task: Task, rows: LabelledTexts): Job<Evaluation>;
+  certify(task: Task, rows: LabelledTexts, budget: Budget): TaskJob<TaskGuarantee>;
+  teach(task: Task, rows: LabelledTexts, teacher: Teacher): TaskJob<null>;
+  improve(task: Task, rows: LabelledTexts): TaskJob<Improvement>;
   free(): void;
 }
 
-/** Learns a task. */
-export interface LearnJob extends Job<null> {
-  /** The task, once the job is done. */
+/** Makes a task that is to take the place of the one before. */
+export interface TaskJob<Result> extends Job<Result> {
+  /** That task, once the job is done. */
   task(): Task;
 }
 
-/** Answers beside the right labels. */
-export interface JudgeRequest {
+/** Texts and the right label of each. */
+export interface LabelledTexts {
+  readonly texts: readonly string[];
   readonly labels: readonly string[];
-  readonly answers: readonly { readonly value: string; readonly confidence: number; readonly isOutOfScope: boolean }[];
 }
 
 export interface Task {
-  describe(): Omit<TaskInfo, 'kept'>;
-  evaluate(request: JudgeRequest): Evaluation;
-  calibrate(request: JudgeRequest, budget: Budget): TaskGuarantee;
+  describe(): Omit<TaskInfo, 'kept' | 'earlier'>;
+  recertify(budget: Budget): TaskGuarantee;
   export(): Uint8Array;
   free(): void;
 }
@@ -94,6 +102,7 @@ export interface EngineModule {
   failThreads(): void;
   /** Whether this browser computes the module's dot products right. */
   isExact(): boolean;
+  summariseLedger(calls: readonly LedgerCall[], prices: Prices): LedgerSummary;
   readonly Sha256: new () => Sha256;
   readonly Model: {
     load(source: ByteSource, contextTokens: number, onProgress: OnProgress): Model;

@@ -17,14 +17,21 @@ export class SerialQueue {
 /** Registers a listener for the engine's crash; the result removes it. */
 export type OnCrash = (listener: (error: EngineCrashedError) => void) => () => void;
 
+export interface JobOptions {
+  readonly signal: AbortSignal;
+  readonly onCrash: OnCrash;
+  readonly onEvent: (event: PrefillProgress | LearnProgress | ChatDelta) => void;
+  readonly queue?: SerialQueue;
+}
+
 /**
  * Steps the job until it is done. Rejects with `signal.reason` between two steps; the job is freed
  * either way. `onCrash` is told a listener for traps that no promise reports, and gives back how to
- * remove it.
+ * remove it. With `queue` each step waits for its turn there, so that other work goes on between two.
  */
 export async function runJob<Result>(
   job: Job<Result>,
-  { signal, onCrash, onEvent }: { signal: AbortSignal; onCrash: OnCrash; onEvent: (event: PrefillProgress | LearnProgress | ChatDelta) => void },
+  { signal, onCrash, onEvent, queue }: JobOptions,
 ): Promise<Result> {
   let trapped = false;
   let crash: EngineCrashedError | undefined;
@@ -38,10 +45,13 @@ export async function runJob<Result>(
       signal.throwIfAborted();
       if (crash) throw crash;
       // The step of an engine that trapped may never settle.
-      const step = await new Promise<Step<Result>>((resolve, reject) => {
-        failStep = reject;
-        job.step().then(resolve, reject);
-      });
+      const takeStep = () =>
+        new Promise<Step<Result>>((resolve, reject) => {
+          if (crash) throw crash;
+          failStep = reject;
+          job.step().then(resolve, reject);
+        });
+      const step = await (queue ? queue.run(takeStep) : takeStep());
       if (step.type === 'done') return step.result;
       if (step.type !== 'idle') onEvent(step);
       await letMessagesIn();

@@ -197,7 +197,40 @@ export interface TaskInfo {
     readonly temperature: number;
   };
   readonly guarantee?: TaskGuarantee;
+  /** Vectors of texts that are kept: to certify on, to compare a challenger on, and to be learnt from by it. */
+  readonly memory: { readonly certify: number; readonly compare: number; readonly learn: number };
+  /** Earlier versions that `rollback` can go back to. */
+  readonly earlier: number;
 }
+
+/** Champion and challenger on rows that neither has learnt from. */
+export interface Comparison {
+  readonly rows: number;
+  /** Rows that only the challenger answers right. */
+  readonly gained: number;
+  /** Negative flips: rows that only the champion answers right. */
+  readonly lost: number;
+  /** McNemar's exact test: the probability of so many gains, or of so many losses, were both equally good. */
+  readonly pBetter: number;
+  readonly pWorse: number;
+}
+
+/** What became of a challenger. */
+export interface Improvement {
+  /** `promoted`: it answers from now on; `not_shown_better`; `worse`: on the examples that certify. */
+  readonly outcome: 'promoted' | 'not_shown_better' | 'worse';
+  /** Texts that it learnt from in addition. */
+  readonly learnt: number;
+  /** On fresh texts. */
+  readonly fresh: Comparison;
+  /** On the examples of `calibrate`. */
+  readonly certifying: Comparison;
+  /** What is promised from now on. */
+  readonly guarantee: TaskGuarantee | null;
+}
+
+/** Who says what a text's label is. */
+export type Teacher = 'person' | 'cloud';
 
 /** How good a task is on labelled examples. */
 export interface Evaluation {
@@ -231,6 +264,11 @@ export interface TaskExamples extends TaskRequest {
   readonly texts: readonly string[];
   /** The label of each text. */
   readonly labels: readonly string[];
+}
+
+export interface LearnTaskRequest extends TaskExamples {
+  /** Whether every label counts the same, however many examples it has. */
+  readonly balance: boolean;
 }
 
 export interface ApplyTaskRequest extends TaskRequest {
@@ -312,20 +350,70 @@ export interface LocalEmbeddings {
   readonly totalMs: number;
 }
 
+/** One call, as the ledger counts it. */
+export interface LedgerCall {
+  /** Bytes of the request that the cloud was sent, or would have been. */
+  readonly bytes: number;
+  readonly wasSent: boolean;
+  /** Where the cloud was asked and said so. */
+  readonly usage?: { readonly inputTokens: number; readonly outputTokens: number };
+  readonly totalMs: number;
+  readonly cloudMs?: number;
+}
+
+/** What the cloud costs, for a million tokens, in any currency. */
+export interface Prices {
+  readonly inputPerMillion: number;
+  readonly outputPerMillion: number;
+}
+
+/** The calls as they were, or had the cloud answered all. */
+export interface LedgerWorld {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly money: number;
+  /** Mean milliseconds of a call. */
+  readonly meanMs: number;
+}
+
+/** What was spent and what was saved. */
+export interface LedgerSummary {
+  readonly calls: number;
+  /** Calls that left the device. */
+  readonly sent: number;
+  /** Calls whose tokens the cloud reported. */
+  readonly measured: number;
+  readonly asRun: LedgerWorld;
+  /** Null until the cloud has reported tokens once. */
+  readonly allCloud: LedgerWorld | null;
+  readonly saving: {
+    readonly money: number;
+    /** Share of what the cloud alone would have cost. */
+    readonly share: number;
+    /** Where the share lies; null with fewer than 10 measured calls. */
+    readonly interval: { readonly low: number; readonly high: number; readonly confidence: number } | null;
+  } | null;
+}
+
 /** Verb -> what is asked, what is told on the way, what is answered. */
 export interface Protocol {
   load: { request: LoadRequest; event: LoadProgress; response: ModelInfo };
   classify: { request: ClassifyRequest; event: PrefillProgress; response: LocalClassification };
   embed: { request: EmbedRequest; event: PrefillProgress; response: LocalEmbeddings };
   chat: { request: ChatRequest; event: PrefillProgress | ChatDelta; response: LocalCompletion };
-  learnTask: { request: TaskExamples; event: PrefillProgress | LearnProgress; response: TaskInfo };
+  learnTask: { request: LearnTaskRequest; event: PrefillProgress | LearnProgress; response: TaskInfo };
   applyTask: { request: ApplyTaskRequest; event: PrefillProgress; response: readonly LocalClassification[] };
   evaluateTask: { request: TaskExamples; event: PrefillProgress; response: Evaluation };
   calibrateTask: { request: TaskExamples & { readonly budget: Budget }; event: PrefillProgress; response: TaskGuarantee };
+  recalibrateTask: { request: TaskRequest & { readonly budget: Budget }; event: never; response: TaskGuarantee };
+  teachTask: { request: TaskExamples & { readonly teacher: Teacher }; event: PrefillProgress; response: TaskInfo };
+  improveTask: { request: TaskExamples; event: PrefillProgress | LearnProgress; response: Improvement };
+  rollbackTask: { request: TaskRequest; event: never; response: TaskInfo };
   describeTask: { request: TaskRequest; event: never; response: TaskInfo | null };
   exportTask: { request: TaskRequest; event: never; response: Uint8Array<ArrayBuffer> };
   importTask: { request: TaskRequest & { readonly bytes: Uint8Array<ArrayBuffer> }; event: never; response: TaskInfo };
   forgetTask: { request: TaskRequest; event: never; response: null };
+  ledger: { request: { readonly calls: readonly LedgerCall[]; readonly prices: Prices }; event: never; response: LedgerSummary };
 }
 
 export type Verb = keyof Protocol;

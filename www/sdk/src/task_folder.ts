@@ -1,15 +1,21 @@
-/** Where tasks lie on the device: names in the origin private file system (worker only). */
+/** Where tasks lie on the device: names and versions in the origin private file system (worker only). */
 import { StorageFullError } from './errors.js';
 import { PARTIAL_ENDING } from './model_folder.js';
 
 const FOLDER = 'frontdesk-tasks';
 const ENDING = '.fdtask';
 
+/** A task's file: the one in use is version 0, the one before it 1, and so on. */
+export interface TaskFile {
+  readonly name: string;
+  readonly version: number;
+}
+
 /** The task's file, if there is one. */
-export async function readTask(name: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
+export async function readTask(task: TaskFile): Promise<Uint8Array<ArrayBuffer> | undefined> {
   const folder = await findFolder();
   return ifFound(async () => {
-    const handle = await folder?.getFileHandle(fileName(name));
+    const handle = await folder?.getFileHandle(fileName(task));
     const file = await handle?.getFile();
     return file && new Uint8Array(await file.arrayBuffer());
   });
@@ -19,8 +25,8 @@ export async function readTask(name: string): Promise<Uint8Array<ArrayBuffer> | 
  * Keeps the file in the place of an earlier one, which stays as it is where this fails. False where the browser
  * has no file system that a worker can write to.
  */
-export async function keepTask(name: string, bytes: Uint8Array<ArrayBuffer>): Promise<boolean> {
-  const opened = await openPartial(fileName(name));
+export async function keepTask(task: TaskFile, bytes: Uint8Array<ArrayBuffer>): Promise<boolean> {
+  const opened = await openPartial(fileName(task));
   if (!opened) return false;
   const { folder, file, handle } = opened;
   try {
@@ -31,7 +37,7 @@ export async function keepTask(name: string, bytes: Uint8Array<ArrayBuffer>): Pr
     } finally {
       handle.close();
     }
-    await file.move?.(fileName(name));
+    await file.move?.(fileName(task));
     return true;
   } catch (error) {
     await folder.removeEntry(file.name).catch(() => undefined);
@@ -63,9 +69,9 @@ function storageFull({ byteLength }: Uint8Array, cause?: unknown): StorageFullEr
 }
 
 /** Removes the file, if there is one. */
-export async function removeTask(name: string): Promise<void> {
+export async function removeTask(task: TaskFile): Promise<void> {
   const folder = await findFolder();
-  await ifFound(async () => folder?.removeEntry(fileName(name)));
+  await ifFound(async () => folder?.removeEntry(fileName(task)));
 }
 
 /** Nothing where there is no such file; other failures are the caller's to know of. */
@@ -84,8 +90,8 @@ function findFolder(): Promise<FileSystemDirectoryHandle | undefined> {
 }
 
 /** Any text as a name that file systems take. */
-function fileName(name: string): string {
-  return `${encodeURIComponent(name).replaceAll('*', '%2A')}${ENDING}`;
+function fileName({ name, version }: TaskFile): string {
+  return `${encodeURIComponent(name).replaceAll('*', '%2A')}${ENDING}${version === 0 ? '' : `-${version}`}`;
 }
 
 async function openFolder(): Promise<FileSystemDirectoryHandle> {

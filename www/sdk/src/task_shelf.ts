@@ -1,17 +1,31 @@
 /** The tasks of one encoder: in memory once they were used, on the device where the browser can (worker only). */
 import type { EngineModule, Task } from './engine_module.js';
 import { InvalidInputError } from './errors.js';
+import { SerialQueue } from './job_queue.js';
 import type { TaskInfo } from './protocol.js';
 import { keepTask, readTask, removeTask } from './task_folder.js';
+
+/** Earlier versions that are kept of a task. */
+const MOST_EARLIER = 2;
 
 export class TaskShelf {
   readonly encoderSha256: string;
   readonly #module: EngineModule;
   readonly #open = new Map<string, { readonly task: Task; readonly kept: boolean }>();
+  /** Earlier versions, newest first, where the browser cannot keep files. */
+  readonly #unkept = new Map<string, readonly Uint8Array<ArrayBuffer>[]>();
+  readonly #queues = new Map<string, SerialQueue>();
 
   constructor(module: EngineModule, encoderSha256: string) {
     this.#module = module;
     this.encoderSha256 = encoderSha256;
+  }
+
+  /** Changes of one task wait for each other; answers and other tasks do not wait for them. */
+  inTurn<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const queue = this.#queues.get(name) ?? new SerialQueue();
+    this.#queues.set(name, queue);
+    return queue.run(work);
   }
 
   /** Reads a task's file; throws `invalid_task` where it is damaged or of another encoder. */
@@ -22,7 +36,7 @@ export class TaskShelf {
   async find(name: string): Promise<Task | undefined> {
     const open = this.#open.get(name);
     if (open) return open.task;
-    const bytes = await readTask(name);
+    const bytes = await readTask({ name, version: 0 });
     if (!bytes) return undefined;
     const task = this.open(bytes);
     this.#open.set(name, { task, kept: true });
@@ -32,7 +46,9 @@ export class TaskShelf {
   /** What the task has learnt; `null` where there is none. */
   async describe(name: string): Promise<TaskInfo | null> {
     const task = await this.find(name);
-    return task ? { ...task.describe(), kept: this.#open.get(name)?.kept === true } : null;
+    if (!task) return null;
+    const kept = this.#open.get(name)?.kept === true;
+    return { ...task.describe(), kept, earlier: (await this.#earlier(name)).length };
   }
 
   /** As `find`, but a task that is not there is an error. */
@@ -46,7 +62,7 @@ export class TaskShelf {
   async keep(name: string, task: Task): Promise<void> {
     const earlier = this.#open.get(name)?.task;
     try {
-      const kept = await keepTask(name, new Uint8Array(task.export()));
+      const kept = await keepTask({ name, version: 0 }, new Uint8Array(task.export()));
       this.#open.set(name, { task, kept });
     } catch (error) {
       // What is on the device counts; it is read again when it is needed.
@@ -57,8 +73,31 @@ export class TaskShelf {
     if (earlier !== task) earlier?.free();
   }
 
+  /** As `keep`, and what was there before can be had back. */
+  async replace(name: string, task: Task): Promise<void> {
+    const before = await this.find(name).catch(() => undefined);
+    if (before) {
+      try {
+        await this.#keepEarlier(name, [new Uint8Array(before.export()), ...(await this.#earlier(name))]);
+      } catch (error) {
+        task.free();
+        throw error;
+      }
+    }
+    await this.keep(name, task);
+  }
+
+  /** Puts the version before in the place of the task. */
+  async rollback(name: string): Promise<void> {
+    const [last, ...older] = await this.#earlier(name);
+    if (!last) throw new InvalidInputError(`the task "${name}" has no earlier version`);
+    await this.keep(name, this.open(last));
+    await this.#keepEarlier(name, older);
+  }
+
   async forget(name: string): Promise<void> {
-    await removeTask(name);
+    await removeTask({ name, version: 0 });
+    await this.#keepEarlier(name, []);
     this.#open.get(name)?.task.free();
     this.#open.delete(name);
   }
@@ -67,5 +106,33 @@ export class TaskShelf {
   free(): void {
     for (const { task } of this.#open.values()) task.free();
     this.#open.clear();
+  }
+
+  /** Files of the versions before, newest first. */
+  async #earlier(name: string): Promise<readonly Uint8Array<ArrayBuffer>[]> {
+    const unkept = this.#unkept.get(name);
+    if (unkept) return unkept;
+    const files: Uint8Array<ArrayBuffer>[] = [];
+    for (let version = 1; version <= MOST_EARLIER; version++) {
+      const bytes = await readTask({ name, version });
+      if (!bytes) break;
+      files.push(bytes);
+    }
+    return files;
+  }
+
+  /** Keeps the newest of the files; the oldest is written first, so that what fails leaves no gap. */
+  async #keepEarlier(name: string, files: readonly Uint8Array<ArrayBuffer>[]): Promise<void> {
+    const versions = files.slice(0, MOST_EARLIER);
+    for (let version = MOST_EARLIER; version > 0; version--) {
+      const bytes = versions[version - 1];
+      if (!bytes) {
+        await removeTask({ name, version });
+      } else if (!(await keepTask({ name, version }, bytes))) {
+        this.#unkept.set(name, versions);
+        return;
+      }
+    }
+    this.#unkept.delete(name);
   }
 }

@@ -105,49 +105,78 @@ const handlers: Handlers = {
         if (event.type !== 'learning') emit(event);
       },
     }),
-  learnTask: async ({ task: name, texts, labels }, { signal, emit }) => {
+  learnTask: ({ task: name, ...examples }, context) =>
+    changeTask(name, async ({ encoder, tasks }) => {
+      const { task } = await runTaskJob(encoder.learn({ ...examples, encoderSha256: tasks.encoderSha256 }), context);
+      await tasks.replace(name, task);
+      return described(name);
+    }),
+  applyTask: async ({ task: name, ...request }, { signal, emit }) => {
     const { encoder, tasks } = taskSide();
-    const job = encoder.learn({ texts, labels, encoderSha256: tasks.encoderSha256 });
-    let task: Task | undefined;
-    await runJob(
-      { step: () => job.step().then((step) => (step.type === 'done' && (task = job.task()), step)), free: () => job.free() },
-      {
-        signal,
-        onCrash,
-        onEvent: (event) => {
-          if (event.type !== 'delta') emit(event);
-        },
-      },
-    );
-    if (!task) throw new InternalError('nothing was learnt');
-    await tasks.keep(name, task);
-    return described(name);
+    return runJob(encoder.apply(await tasks.get(name), request), { signal, onCrash, onEvent: prefillTo(emit) });
   },
-  applyTask: async ({ task: name, ...request }, context) => applyTask(await taskSide().tasks.get(name), request, context),
-  evaluateTask: async ({ task: name, texts, labels }, context) => {
-    const task = await taskSide().tasks.get(name);
-    return task.evaluate({ labels, answers: await judge(task, texts, context) });
-  },
-  calibrateTask: async ({ task: name, texts, labels, budget }, context) => {
-    const { tasks } = taskSide();
-    const task = await tasks.get(name);
-    const guarantee = task.calibrate({ labels, answers: await judge(task, texts, context) }, budget);
-    await tasks.keep(name, task);
-    return guarantee;
-  },
+  evaluateTask: ({ task: name, ...rows }, { signal, emit }) =>
+    changeTask(name, async ({ encoder, tasks }) =>
+      runJob(encoder.evaluate(await tasks.get(name), rows), { signal, onCrash, onEvent: prefillTo(emit), queue }),
+    ),
+  calibrateTask: ({ task: name, budget, ...rows }, context) =>
+    changeTask(name, async ({ encoder, tasks }) => {
+      const { task, result } = await runTaskJob(encoder.certify(await tasks.get(name), rows, budget), context);
+      await tasks.keep(name, task);
+      return result;
+    }),
+  recalibrateTask: ({ task: name, budget }) =>
+    changeTask(name, async ({ tasks }) => {
+      const task = await tasks.get(name);
+      const guarantee = task.recertify(budget);
+      await tasks.keep(name, task);
+      return guarantee;
+    }),
+  teachTask: ({ task: name, teacher, ...rows }, context) =>
+    changeTask(name, async ({ encoder, tasks }) => {
+      const { task } = await runTaskJob(encoder.teach(await tasks.get(name), rows, teacher), context);
+      await tasks.keep(name, task);
+      return described(name);
+    }),
+  improveTask: ({ task: name, ...rows }, context) =>
+    changeTask(name, async ({ encoder, tasks }) => {
+      const { task, result } = await runTaskJob(encoder.improve(await tasks.get(name), rows), context);
+      await (result.outcome === 'promoted' ? tasks.replace(name, task) : tasks.keep(name, task));
+      return result;
+    }),
+  rollbackTask: ({ task: name }) =>
+    changeTask(name, async ({ tasks }) => {
+      await tasks.rollback(name);
+      return described(name);
+    }),
   describeTask: ({ task: name }) => taskSide().tasks.describe(name),
-  exportTask: async ({ task: name }) => new Uint8Array((await taskSide().tasks.get(name)).export()),
-  importTask: async ({ task: name, bytes }) => {
-    const { tasks } = taskSide();
-    const task = tasks.open(bytes);
-    await tasks.keep(name, task);
-    return described(name);
-  },
-  forgetTask: async ({ task: name }) => {
-    await taskSide().tasks.forget(name);
-    return null;
-  },
+  exportTask: ({ task: name }) => changeTask(name, async ({ tasks }) => new Uint8Array((await tasks.get(name)).export())),
+  importTask: ({ task: name, bytes }) =>
+    changeTask(name, async ({ tasks }) => {
+      await tasks.replace(name, tasks.open(bytes));
+      return described(name);
+    }),
+  forgetTask: ({ task: name }) =>
+    changeTask(name, async ({ tasks }) => {
+      await tasks.forget(name);
+      return null;
+    }),
+  ledger: ({ calls, prices }) => Promise.resolve(startedEngine().module.summariseLedger(calls, prices)),
 };
+
+/** These take their turns step by step: a request that comes while a task learns is answered in between. */
+const STEPWISE: ReadonlySet<Verb> = new Set([
+  'learnTask',
+  'evaluateTask',
+  'calibrateTask',
+  'recalibrateTask',
+  'teachTask',
+  'improveTask',
+  'rollbackTask',
+  'exportTask',
+  'importTask',
+  'forgetTask',
+]);
 
 scope.onmessage = ({ data: message }) => {
   if (message.verb === 'abort') {
@@ -171,11 +200,22 @@ function onUncaught(error: unknown, event: Event): void {
   noteCrash(error);
 }
 
+interface TaskSide {
+  readonly encoder: Encoder;
+  readonly tasks: TaskShelf;
+}
+
 /** What tasks and embeddings need. */
-function taskSide(): { readonly encoder: Encoder; readonly tasks: TaskShelf } {
+function taskSide(): TaskSide {
   const { encoder, tasks } = engine ?? {};
   if (!encoder || !tasks) throw new InvalidInputError('this desk was made without a reflex model');
   return { encoder, tasks };
+}
+
+/** Work on one task, after what was begun before on the same one. */
+async function changeTask<T>(name: string, work: (side: TaskSide) => Promise<T>): Promise<T> {
+  const side = taskSide();
+  return side.tasks.inTurn(name, () => work(side));
 }
 
 /** What a task that was just put on the shelf has learnt. */
@@ -185,24 +225,26 @@ async function described(name: string): Promise<TaskInfo> {
   return info;
 }
 
-function applyTask(task: Task, request: Omit<ApplyTaskRequest, 'task'>, { signal, emit }: Pick<Context<'applyTask'>, 'signal' | 'emit'>) {
-  return runJob(taskSide().encoder.apply(task, request), { signal, onCrash, onEvent: prefillTo(emit) });
-}
-
-/** Answers as they are judged: no policy has a say. */
-async function judge(task: Task, texts: readonly string[], context: Pick<Context<'applyTask'>, 'signal' | 'emit'>): Promise<JudgeRequest['answers']> {
-  const policy = { mode: 'only_on_device', threshold: 0 } as const;
-  const answers = await applyTask(task, { texts, policy, useCertified: false }, context);
-  return answers.map(({ value, confidence, trained }) => ({ value, confidence, isOutOfScope: trained?.isOutOfScope ?? false }));
-}
-
-/** Hands on progress and nothing else. */
-function prefillTo(emit: (event: PrefillProgress) => void): (event: PrefillProgress | LearnProgress | ChatDelta) => void {
-  return (event) => {
-    if (event.type === 'prefill') emit(event);
+/** Runs a job that makes a task; the task is the caller's to keep or to free. */
+async function runTaskJob<Result>(
+  job: TaskJob<Result>,
+  { signal, emit }: { readonly signal: AbortSignal; readonly emit: (event: PrefillProgress | LearnProgress) => void },
+): Promise<{ readonly task: Task; readonly result: Result }> {
+  let task: Task | undefined;
+  const step = async () => {
+    const done = await job.step();
+    if (done.type === 'done') task = job.task();
+    return done;
   };
+  const onEvent = (event: PrefillProgress | LearnProgress | ChatDelta) => {
+    if (event.type !== 'delta') emit(event as PrefillProgress);
+  };
+  const result = await runJob({ step, free: () => job.free() }, { signal, onCrash, onEvent, queue });
+  if (!task) throw new InternalError('the job made no task');
+  return { task, result };
 }
 
+PREFILL_TO
 async function answer<V extends Verb>(message: RequestMessage<V>): Promise<void> {
   const { id, verb, request } = message;
   const abort = new AbortController();
