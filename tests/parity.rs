@@ -141,7 +141,7 @@ fn a_shared_prefix_is_computed_once_and_changes_nothing() {
         let mut prefill = model.begin(ids.to_vec(), 0).unwrap();
         while !model.prefill(&mut prefill).unwrap() {}
         let mut logits = Vec::new();
-        pollster::block_on(model.logits(&[prefill.last()], &mut logits)).unwrap();
+        pollster::block_on(model.logits(&[0], &mut logits)).unwrap();
         (prefill.cached(), logits)
     };
     let shared = ids(70);
@@ -204,7 +204,7 @@ fn branches_of_a_prompt_are_as_if_each_stood_alone() {
                 branches.map(|ids| Segment { tokens: ids.len(), context: context.clone() });
             let (ids, slot) = (branches.concat(), prompt.len());
             let layers = decoder.config().layers;
-            let pass = Pass { ids: &ids, slot, segments: &segments, layers };
+            let pass = Pass { ids: &ids, slot, segments: &segments, layers, last_only: false };
             let mut together = Vec::new();
             decoder.forward(&mut state, pass, &mut |_, _, _| {}).unwrap();
             for indices in (0..ids.len()).collect::<Vec<_>>().chunks(LOGIT_ROWS) {
@@ -246,7 +246,7 @@ fn a_pass_that_cannot_be_is_refused() {
         (14, segment(3, 0..0), 2, ErrorKind::ContextOverflow),
         (usize::MAX, segment(3, 0..0), 2, ErrorKind::ContextOverflow),
     ] {
-        let pass = Pass { ids: &[3, 4, 5], slot, segments: &segments, layers };
+        let pass = Pass { ids: &[3, 4, 5], slot, segments: &segments, layers, last_only: false };
         let error = decoder.forward(&mut state, pass, &mut |_, _, _| {}).unwrap_err();
         assert_eq!(error.kind(), expected, "{pass:?}");
     }

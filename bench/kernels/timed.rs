@@ -113,6 +113,10 @@ impl Backend for Timed {
         self.inner.seek(cursor, ids, slot, segments);
     }
 
+    fn keep_last(&mut self, cursor: &mut Cursor, tensors: &mut [&mut Tensor]) {
+        self.inner.keep_last(cursor, tensors);
+    }
+
     fn embed(&mut self, at: &Cursor, table: &Matrix, scale: f32, out: &mut Tensor) {
         self.time("embedding", |cpu| cpu.embed(at, table, scale, out));
     }

@@ -167,6 +167,20 @@ impl Backend for Cpu {
         cursor.segments.extend_from_slice(segments);
     }
 
+    fn keep_last(&mut self, cursor: &mut CpuCursor, tensors: &mut [&mut CpuTensor]) {
+        let earlier = cursor.ids.len().saturating_sub(1);
+        for tensor in tensors {
+            let width = tensor.width;
+            tensor.values.copy_within(earlier * width..(earlier + 1) * width, 0);
+        }
+        cursor.ids.drain(..earlier);
+        cursor.positions.drain(..earlier);
+        cursor.slot += earlier;
+        for segment in &mut cursor.segments {
+            *segment = Segment { tokens: 1, context: segment.context.start..cursor.slot };
+        }
+    }
+
     fn embed(&mut self, at: &CpuCursor, table: &Matrix, scale: f32, out: &mut CpuTensor) {
         let width = out.width;
         self.by_rows(out.rows_mut(at), width, |first, rows| {

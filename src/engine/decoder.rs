@@ -41,6 +41,9 @@ pub struct Pass<'a> {
     pub segments: &'a [Segment],
     /// Layers to run, from the first on; there are logits after all of them only.
     pub layers: usize,
+    /// Of the last layer only what the last token's logits need, which are then at index 0: the pass is
+    /// one segment, whose context ends at `slot`.
+    pub last_only: bool,
 }
 
 /// Sees the residual stream, `[tokens, hidden]`, at each checkpoint.
@@ -106,10 +109,24 @@ impl<B: Backend> Decoder<B> {
         ids: &[u32],
         observer: Observer<'_, B>,
     ) -> Result<()> {
+        self.append(state, (ids, false), observer)
+    }
+
+    /// As [`Decoder::extend`], but for the logits of the last token alone, at index 0.
+    pub fn extend_to_last(&mut self, state: &mut State<B>, ids: &[u32]) -> Result<()> {
+        self.append(state, (ids, true), &mut |_, _, _| {})
+    }
+
+    fn append(
+        &mut self,
+        state: &mut State<B>,
+        (ids, last_only): (&[u32], bool),
+        observer: Observer<'_, B>,
+    ) -> Result<()> {
         let slot = state.tokens.len();
         let segments = &[Segment { tokens: ids.len(), context: 0..slot }];
         let layers = self.config.layers;
-        self.forward(state, Pass { ids, slot, segments, layers }, observer)?;
+        self.forward(state, Pass { ids, slot, segments, layers, last_only }, observer)?;
         state.tokens.extend_from_slice(ids);
         Ok(())
     }
@@ -139,7 +156,8 @@ impl<B: Backend> Decoder<B> {
                 (Some(_), Some(local)) => local,
                 _ => &*global_rope,
             };
-            let pass = LayerPass { config, layer, window: kind.window, rope };
+            let last_only = pass.last_only && index + 1 == pass.layers;
+            let pass = LayerPass { config, layer, window: kind.window, rope, last_only };
             pass.attention(backend, scratch, cache);
             observer(Checkpoint::AfterAttention(index), backend, &scratch.residual);
             pass.feed_forward(backend, scratch);
@@ -189,7 +207,7 @@ impl<B: Backend> Decoder<B> {
     }
 
     fn check(&self, state: &State<B>, pass: Pass<'_>) -> Result<()> {
-        let Pass { ids, slot, segments, layers } = pass;
+        let Pass { ids, slot, segments, layers, last_only } = pass;
         let invalid = |message| Err(Error::new(ErrorKind::InvalidInput, message));
         let tokens = segments.iter().fold(0, |sum: usize, part| sum.saturating_add(part.tokens));
         let is_sound = |segment: &Segment| {
@@ -205,7 +223,8 @@ impl<B: Backend> Decoder<B> {
         if slot.saturating_add(ids.len()) > state.capacity {
             return Err(Error::context_overflow(slot.saturating_add(ids.len()), state.capacity));
         }
-        if tokens != ids.len() || !segments.iter().all(is_sound) {
+        let is_whole = matches!(segments, [segment] if segment.context.end == slot);
+        if tokens != ids.len() || !segments.iter().all(is_sound) || (last_only && !is_whole) {
             return invalid("the segments of a pass do not fit its tokens".to_owned());
         }
         let all = self.config.layers;
@@ -222,6 +241,8 @@ struct LayerPass<'a, B: Backend> {
     layer: &'a LayerWeights<B>,
     window: Option<usize>,
     rope: &'a B::Rope,
+    /// Go on with the last token alone once all keys and values are there.
+    last_only: bool,
 }
 
 impl<B: Backend> LayerPass<'_, B> {
@@ -229,20 +250,33 @@ impl<B: Backend> LayerPass<'_, B> {
         let Self { config, layer, .. } = self;
         let Scratch { cursor, residual, normed, query, key, value, attended, update, .. } = scratch;
         backend.rms_norm(cursor, residual, &layer.attention_norm, config.epsilon, normed);
-        let outputs = &mut [(&layer.query, &mut *query), (&layer.key, key), (&layer.value, value)];
-        backend.matmul(cursor, normed, outputs);
-        if let Some([query_bias, key_bias, value_bias]) = &layer.qkv_bias {
-            backend.add_bias(cursor, query, query_bias);
+        let rest = [(&layer.key, &mut *key), (&layer.value, &mut *value)];
+        match (self.last_only, rest) {
+            (true, mut rest) => backend.matmul(cursor, normed, &mut rest),
+            (false, [key, value]) => {
+                backend.matmul(cursor, normed, &mut [(&layer.query, &mut *query), key, value]);
+            }
+        }
+        if let Some([_, key_bias, value_bias]) = &layer.qkv_bias {
             backend.add_bias(cursor, key, key_bias);
             backend.add_bias(cursor, value, value_bias);
         }
-        if let Some((query_norm, key_norm)) = &layer.qk_norm {
-            backend.rms_norm_in_place(cursor, query, query_norm, config.epsilon);
+        if let Some((_, key_norm)) = &layer.qk_norm {
             backend.rms_norm_in_place(cursor, key, key_norm, config.epsilon);
         }
-        backend.rope(cursor, self.rope, config.heads, query);
         backend.rope(cursor, self.rope, config.kv_heads, key);
         backend.write_cache(cursor, key, value, cache);
+        if self.last_only {
+            backend.keep_last(cursor, &mut [&mut *residual, &mut *normed]);
+            backend.matmul(cursor, normed, &mut [(&layer.query, &mut *query)]);
+        }
+        if let Some([query_bias, ..]) = &layer.qkv_bias {
+            backend.add_bias(cursor, query, query_bias);
+        }
+        if let Some((query_norm, _)) = &layer.qk_norm {
+            backend.rms_norm_in_place(cursor, query, query_norm, config.epsilon);
+        }
+        backend.rope(cursor, self.rope, config.heads, query);
         let spec = AttentionSpec {
             heads: config.heads,
             scale: config.attention_scale,

@@ -9,6 +9,7 @@ use crate::model_file::ModelFile;
 use crate::state::{CHUNK, State};
 use crate::tokenizer::Tokenizer;
 use crate::{Error, ErrorKind, Result};
+use frontdesk_kernels::quantise::TILE_TOKENS;
 use std::io::{Read, Seek};
 
 /// A model ready for prompts. One sequence is cached; a prompt reuses what it shares with it.
@@ -29,8 +30,6 @@ pub struct Prefill {
     /// Which prompt of the model this is.
     number: u64,
     cached: usize,
-    /// Index of the last token within its chunk, once all are in.
-    last: usize,
 }
 
 impl<B: Backend> LanguageModel<B> {
@@ -116,21 +115,22 @@ impl<B: Backend> LanguageModel<B> {
         let cached = shared.take_while(|(a, b)| a == b).count();
         self.state.truncate(cached);
         self.prompts += 1;
-        Ok(Prefill { prompt, number: self.prompts, cached, last: 0 })
+        Ok(Prefill { prompt, number: self.prompts, cached })
     }
 
-    /// Appends the next chunk of a prompt; true once all of it is in.
+    /// Appends the next chunk of a prompt; true once all of it is in, and the logits of its last token
+    /// are at index 0.
     ///
     /// # Errors
     /// `InvalidInput` when another prompt was started in between.
     pub fn prefill(&mut self, prefill: &mut Prefill) -> Result<bool> {
         self.check_owner(prefill)?;
-        let done = self.length();
-        let chunk =
-            prefill.prompt.get(done..).unwrap_or_default().chunks(CHUNK).next().unwrap_or_default();
-        if !chunk.is_empty() {
-            self.decoder.extend(&mut self.state, chunk)?;
-            prefill.last = chunk.len() - 1;
+        let rest = prefill.prompt.get(self.length()..).unwrap_or_default();
+        if !rest.is_empty() {
+            // Chunks of about one length: a short last one would unpack all weights for few tokens.
+            let chunk = rest.len().div_ceil(rest.len().div_ceil(CHUNK));
+            let chunk = chunk.next_multiple_of(TILE_TOKENS).min(CHUNK).min(rest.len());
+            self.decoder.extend_to_last(&mut self.state, &rest[..chunk])?;
         }
         Ok(self.length() == prefill.prompt.len())
     }
@@ -177,6 +177,7 @@ impl<B: Backend> LanguageModel<B> {
             slot,
             segments: &segments,
             layers: self.decoder.config().layers,
+            last_only: false,
         };
         self.decoder.forward(&mut self.state, pass, &mut |_, _, _| {})
     }
@@ -234,10 +235,5 @@ impl Prefill {
     /// Tokens that were in the KV cache already.
     pub fn cached(&self) -> usize {
         self.cached
-    }
-
-    /// Where [`LanguageModel::logits`] finds the logits of the prompt's last token.
-    pub fn last(&self) -> usize {
-        self.last
     }
 }

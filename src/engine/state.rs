@@ -5,7 +5,7 @@ use crate::backend::{Backend, RopeSpec};
 use crate::config::{Config, LayerAttention};
 
 /// Most tokens of one forward pass: enough to use each weight often, few enough to stop promptly.
-pub const CHUNK: usize = 128;
+pub const CHUNK: usize = 144;
 
 /// Most tokens whose logits are computed at once.
 pub const LOGIT_ROWS: usize = 8;

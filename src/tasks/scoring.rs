@@ -52,7 +52,7 @@ impl Scoring {
         self.prefilled = model.prefill(&mut self.prefill)?;
         if self.prefilled {
             let mut logits = Vec::new();
-            model.logits(&[self.prefill.last()], &mut logits).await?;
+            model.logits(&[0], &mut logits).await?;
             best_token(&logits)?;
             let log_sum = log_sum_exp(&logits);
             let first = |label: &Vec<u32>| {
