@@ -256,8 +256,6 @@ mod tests {
                 [(1, 8, 256), (3, 13, 256), (9, 16, 512), (6, 1, 768), (14, 20, 256)]
             {
                 let raw = random_tensor(tensor_type, rows * columns);
-                let mut decoded = vec![0.0; rows * columns];
-                dequantise(tensor_type, &raw, &mut decoded);
                 let x = random(tokens * columns, 3);
                 for precision in [Precision::Int8, Precision::Float32] {
                     let matrix = Matrix::pack(
@@ -268,6 +266,10 @@ mod tests {
                         precision,
                     )
                     .unwrap();
+                    let mut decoded = vec![0.0; rows * columns];
+                    for (row, decoded) in decoded.chunks_exact_mut(columns).enumerate() {
+                        matrix.decode_row(row, decoded);
+                    }
                     let mut out = vec![f32::NAN; tokens * rows];
                     product(&x, tokens, &matrix, &mut out);
                     let is_fine = tokens == 1 && matrix.form() != Some(Form::Nibbles);
