@@ -113,8 +113,8 @@ impl Backend for Timed {
         self.inner.seek(cursor, ids, slot, segments);
     }
 
-    fn keep_last(&mut self, cursor: &mut Cursor, tensors: &mut [&mut Tensor]) {
-        self.inner.keep_last(cursor, tensors);
+    fn keep_from(&mut self, cursor: &mut Cursor, first: usize, tensors: &mut [&mut Tensor]) {
+        self.inner.keep_from(cursor, first, tensors);
     }
 
     fn embed(&mut self, at: &Cursor, table: &Matrix, scale: f32, out: &mut Tensor) {

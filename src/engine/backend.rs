@@ -79,9 +79,14 @@ pub trait Backend {
     /// `segments` says which of them belong together, in order.
     fn seek(&mut self, cursor: &mut Self::Cursor, ids: &[u32], slot: usize, segments: &[Segment]);
 
-    /// Goes on with the last token alone: moves its rows to the front and points the cursor at it. The
-    /// pass is one segment, whose context ends where its own slots begin.
-    fn keep_last(&mut self, cursor: &mut Self::Cursor, tensors: &mut [&mut Self::Tensor]);
+    /// Goes on with the tokens from index `first` on: moves their rows to the front and points the cursor
+    /// at them. The context of a segment that is cut ends where its own slots begin.
+    fn keep_from(
+        &mut self,
+        cursor: &mut Self::Cursor,
+        first: usize,
+        tensors: &mut [&mut Self::Tensor],
+    );
 
     /// `out[t] = table[id(t)] * scale`.
     fn embed(

@@ -167,18 +167,24 @@ impl Backend for Cpu {
         cursor.segments.extend_from_slice(segments);
     }
 
-    fn keep_last(&mut self, cursor: &mut CpuCursor, tensors: &mut [&mut CpuTensor]) {
-        let earlier = cursor.ids.len().saturating_sub(1);
+    fn keep_from(&mut self, cursor: &mut CpuCursor, first: usize, tensors: &mut [&mut CpuTensor]) {
         for tensor in tensors {
             let width = tensor.width;
-            tensor.values.copy_within(earlier * width..(earlier + 1) * width, 0);
+            tensor.values.copy_within(first * width..cursor.ids.len() * width, 0);
         }
-        cursor.ids.drain(..earlier);
-        cursor.positions.drain(..earlier);
-        cursor.slot += earlier;
-        for segment in &mut cursor.segments {
-            *segment = Segment { tokens: 1, context: segment.context.start..cursor.slot };
-        }
+        cursor.ids.drain(..first);
+        cursor.positions.drain(..first);
+        cursor.slot += first;
+        let mut before = first;
+        cursor.segments.retain_mut(|segment| {
+            let dropped = before.min(segment.tokens);
+            before -= dropped;
+            segment.tokens -= dropped;
+            if dropped > 0 {
+                segment.context.end += dropped;
+            }
+            segment.tokens > 0
+        });
     }
 
     fn embed(&mut self, at: &CpuCursor, table: &Matrix, scale: f32, out: &mut CpuTensor) {

@@ -11,6 +11,7 @@ use crate::tokenizer::Tokenizer;
 use crate::{Error, ErrorKind, Result};
 use frontdesk_kernels::quantise::TILE_TOKENS;
 use std::io::{Read, Seek};
+use std::ops::Range;
 
 /// A model ready for prompts. One sequence is cached; a prompt reuses what it shares with it.
 pub struct LanguageModel<B: Backend> {
@@ -135,6 +136,34 @@ impl<B: Backend> LanguageModel<B> {
         Ok(self.length() == prefill.prompt.len())
     }
 
+    /// Tokens of a prompt that are not in the KV cache yet.
+    pub fn left(&self, prefill: &Prefill) -> usize {
+        prefill.prompt.len().saturating_sub(self.length())
+    }
+
+    /// Appends the rest of a prompt and computes in the same pass what [`LanguageModel::branch`] would
+    /// after it; all of them are at most [`CHUNK`] tokens together. The logits of the prompt's last token
+    /// are at index 0, those of the continuations follow.
+    ///
+    /// # Errors
+    /// As [`LanguageModel::prefill`] and [`Decoder::forward`].
+    pub fn prefill_and_branch(
+        &mut self,
+        prefill: &Prefill,
+        continuations: &[&[u32]],
+    ) -> Result<()> {
+        self.check_owner(prefill)?;
+        let slot = self.length();
+        let rest = prefill.prompt.get(slot..).unwrap_or_default();
+        let runs = [&[rest], continuations].concat();
+        self.run(&runs, rest.len().saturating_sub(1), |index| match index {
+            0 => 0..slot,
+            _ => 0..slot + rest.len(),
+        })?;
+        self.state.append(rest);
+        Ok(())
+    }
+
     /// Makes sure that the KV cache still belongs to this prompt.
     ///
     /// # Errors
@@ -168,16 +197,24 @@ impl<B: Backend> LanguageModel<B> {
     /// As [`Decoder::forward`].
     pub fn branch(&mut self, continuations: &[&[u32]]) -> Result<()> {
         let slot = self.length();
-        let segments: Vec<Segment> = continuations
-            .iter()
-            .map(|ids| Segment { tokens: ids.len(), context: 0..slot })
-            .collect();
+        self.run(continuations, 0, |_| 0..slot)
+    }
+
+    /// Runs one pass over runs of tokens, each a segment with the context of its index.
+    fn run(
+        &mut self,
+        runs: &[&[u32]],
+        first_wanted: usize,
+        context: impl Fn(usize) -> Range<usize>,
+    ) -> Result<()> {
+        let segment =
+            |(index, ids): (usize, &&[u32])| Segment { tokens: ids.len(), context: context(index) };
         let pass = Pass {
-            ids: &continuations.concat(),
-            slot,
-            segments: &segments,
+            ids: &runs.concat(),
+            slot: self.length(),
+            segments: &runs.iter().enumerate().map(segment).collect::<Vec<_>>(),
             layers: self.decoder.config().layers,
-            last_only: false,
+            first_wanted,
         };
         self.decoder.forward(&mut self.state, pass, &mut |_, _, _| {})
     }

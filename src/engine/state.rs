@@ -101,6 +101,11 @@ impl<B: Backend> State<B> {
         self.capacity
     }
 
+    /// Remembers ids whose keys and values were computed.
+    pub(crate) fn append(&mut self, ids: &[u32]) {
+        self.tokens.extend_from_slice(ids);
+    }
+
     /// Forgets everything from `length` on.
     pub fn truncate(&mut self, length: usize) {
         self.tokens.truncate(length);
