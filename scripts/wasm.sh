@@ -92,8 +92,8 @@ build_wasm_variant() {
   local target=${CARGO_TARGET_DIR:-target}/wasm-$variant
   local out=www/sdk/wasm/$variant
   say "WebAssembly module, $variant"
-  cargo_wasm "$variant" build --release -p frontdesk-wasm >&2
-  local built=$target/wasm32-unknown-unknown/release/frontdesk_wasm.wasm
+  cargo_wasm "$variant" build --profile page -p frontdesk-wasm >&2
+  local built=$target/wasm32-unknown-unknown/page/frontdesk_wasm.wasm
   local key tools
   tools=$(build_tools_folder)/node_modules/binaryen/bin
   key=$(cat "$built" scripts/wasm.sh scripts/check_module.mjs scripts/tools/package-lock.json | hash_stdin)

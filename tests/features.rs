@@ -135,7 +135,7 @@ fn the_cached_prompt_stays_unless_a_text_needs_its_room() {
         let mut prefill = model.begin(prompt.clone(), 0).unwrap();
         while !model.prefill(&mut prefill).unwrap() {}
         let mut logits = Vec::new();
-        pollster::block_on(model.logits(&[prefill.last()], &mut logits)).unwrap();
+        pollster::block_on(model.logits(&[0], &mut logits)).unwrap();
         (prefill.cached(), logits)
     };
     let mut model = model(&bytes);
@@ -159,7 +159,7 @@ fn the_cached_prompt_stays_unless_a_text_needs_its_room() {
 fn another_request_in_between_is_an_error_not_a_vector() {
     let options = FeatureOptions { layers: 1, pooling: Pooling::Mean };
     let mut model = model(&tiny_llama(TensorType::Q8_0));
-    let mut features = model.features(texts(&[CHUNK, 1]), options).unwrap();
+    let mut features = model.features(texts(&[CONTEXT, 1]), options).unwrap();
     assert!(pollster::block_on(features.step(&mut model)).unwrap());
     let prefill = model.begin(vec![3, 4, 5], 0).unwrap();
     let error = pollster::block_on(features.step(&mut model)).unwrap_err();

@@ -141,7 +141,7 @@ fn a_shared_prefix_is_computed_once_and_changes_nothing() {
         let mut prefill = model.begin(ids.to_vec(), 0).unwrap();
         while !model.prefill(&mut prefill).unwrap() {}
         let mut logits = Vec::new();
-        pollster::block_on(model.logits(&[prefill.last()], &mut logits)).unwrap();
+        pollster::block_on(model.logits(&[0], &mut logits)).unwrap();
         (prefill.cached(), logits)
     };
     let shared = ids(70);
@@ -204,7 +204,7 @@ fn branches_of_a_prompt_are_as_if_each_stood_alone() {
                 branches.map(|ids| Segment { tokens: ids.len(), context: context.clone() });
             let (ids, slot) = (branches.concat(), prompt.len());
             let layers = decoder.config().layers;
-            let pass = Pass { ids: &ids, slot, segments: &segments, layers };
+            let pass = Pass { ids: &ids, slot, segments: &segments, layers, first_wanted: 0 };
             let mut together = Vec::new();
             decoder.forward(&mut state, pass, &mut |_, _, _| {}).unwrap();
             for indices in (0..ids.len()).collect::<Vec<_>>().chunks(LOGIT_ROWS) {
@@ -232,6 +232,47 @@ fn branches_of_a_prompt_are_as_if_each_stood_alone() {
 }
 
 #[test]
+fn a_prompt_read_for_its_last_token_ends_as_one_read_for_all() {
+    let (prompt, branches) = (ids(29), [&[9_u32, 4, 3][..], &[7, 7], &[5, 8, 11, 12]]);
+    for (name, make) in TINY_MODELS {
+        let load = || {
+            let backend = Cpu::new(Precision::Float32);
+            let reader = Cursor::new(make(TensorType::Q8_0));
+            LanguageModel::load(reader, backend, 64, &mut |_, _| {}).unwrap()
+        };
+        let logits = |model: &mut LanguageModel<Cpu>, index| {
+            let mut logits = Vec::new();
+            pollster::block_on(model.logits(&[index], &mut logits)).unwrap();
+            logits
+        };
+        let mut whole = load();
+        whole.begin(prompt.clone(), 0).unwrap();
+        whole.extend(&prompt).unwrap();
+        let mut expected = vec![logits(&mut whole, prompt.len() - 1)];
+        whole.branch(&branches).unwrap();
+        expected.extend((0..branches.concat().len()).map(|index| logits(&mut whole, index)));
+
+        let mut model = load();
+        let mut prefill = model.begin(prompt.clone(), 0).unwrap();
+        assert!(model.prefill(&mut prefill).unwrap());
+        assert!(difference(&logits(&mut model, 0), &expected[0]) < 1e-4, "{name}");
+        // What it remembers is the same, too.
+        model.branch(&branches).unwrap();
+        assert!(difference(&logits(&mut model, 0), &expected[1]) < 1e-4, "{name}");
+
+        let mut model = load();
+        let prefill = model.begin(prompt.clone(), 0).unwrap();
+        assert_eq!(model.left(&prefill), prompt.len());
+        model.prefill_and_branch(&prefill, &branches).unwrap();
+        assert_eq!(model.left(&prefill), 0);
+        for (index, expected) in expected.iter().enumerate() {
+            let worst = difference(&logits(&mut model, index), expected);
+            assert!(worst < 1e-4, "{name} {index}: {worst}");
+        }
+    }
+}
+
+#[test]
 fn a_pass_that_cannot_be_is_refused() {
     let mut decoder = decoder(tiny_llama(TensorType::Q8_0), Precision::Int8);
     let mut state = decoder.state(16).unwrap();
@@ -246,9 +287,16 @@ fn a_pass_that_cannot_be_is_refused() {
         (14, segment(3, 0..0), 2, ErrorKind::ContextOverflow),
         (usize::MAX, segment(3, 0..0), 2, ErrorKind::ContextOverflow),
     ] {
-        let pass = Pass { ids: &[3, 4, 5], slot, segments: &segments, layers };
+        let pass = Pass { ids: &[3, 4, 5], slot, segments: &segments, layers, first_wanted: 0 };
         let error = decoder.forward(&mut state, pass, &mut |_, _, _| {}).unwrap_err();
         assert_eq!(error.kind(), expected, "{pass:?}");
+    }
+    // Nothing is wanted, or the context of what is cut ends elsewhere.
+    for (first_wanted, context) in [(3, 0..4), (1, 0..3)] {
+        let segments = segment(3, context);
+        let pass = Pass { ids: &[3, 4, 5], slot: 4, segments: &segments, layers: 2, first_wanted };
+        let error = decoder.forward(&mut state, pass, &mut |_, _, _| {}).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
     }
     for indices in [&[][..], &[CHUNK][..], &[0; LOGIT_ROWS + 1][..]] {
         let refused = pollster::block_on(decoder.logits(&mut state, indices, &mut Vec::new()));

@@ -44,7 +44,7 @@ impl Profile {
         let mut prefill = self.model.begin(ids, tokens).map_err(failure)?;
         while !self.model.prefill(&mut prefill).map_err(failure)? {}
         let mut logits = Vec::new();
-        pollster::block_on(self.model.logits(&[prefill.last()], &mut logits)).map_err(failure)?;
+        pollster::block_on(self.model.logits(&[0], &mut logits)).map_err(failure)?;
         let prefilled = self.take_costs();
         for _ in 0..tokens {
             self.model.extend(&[best_token(&logits).map_err(failure)?]).map_err(failure)?;

@@ -25,20 +25,20 @@ impl Teacher {
     pub fn begin(&mut self, prompt: Vec<u32>) -> Result<Vec<f32>, JsValue> {
         let mut prefill = self.model.begin(prompt, 0).map_err(failure)?;
         while !self.model.prefill(&mut prefill).map_err(failure)? {}
-        self.logits(prefill.last())
+        self.logits()
     }
 
     /// Logits after one more token, `[vocabulary]`.
     pub fn follow(&mut self, token: u32) -> Result<Vec<f32>, JsValue> {
         self.model.extend(&[token]).map_err(failure)?;
-        self.logits(0)
+        self.logits()
     }
 }
 
 impl Teacher {
-    fn logits(&mut self, index: usize) -> Result<Vec<f32>, JsValue> {
+    fn logits(&mut self) -> Result<Vec<f32>, JsValue> {
         let mut logits = Vec::new();
-        pollster::block_on(self.model.logits(&[index], &mut logits)).map_err(failure)?;
+        pollster::block_on(self.model.logits(&[0], &mut logits)).map_err(failure)?;
         Ok(logits)
     }
 }

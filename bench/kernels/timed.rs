@@ -113,6 +113,10 @@ impl Backend for Timed {
         self.inner.seek(cursor, ids, slot, segments);
     }
 
+    fn keep_from(&mut self, cursor: &mut Cursor, first: usize, tensors: &mut [&mut Tensor]) {
+        self.inner.keep_from(cursor, first, tensors);
+    }
+
     fn embed(&mut self, at: &Cursor, table: &Matrix, scale: f32, out: &mut Tensor) {
         self.time("embedding", |cpu| cpu.embed(at, table, scale, out));
     }

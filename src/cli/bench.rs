@@ -67,7 +67,7 @@ fn prefill(model: &mut LanguageModel<Cpu>, tokens: usize, repetition: usize) -> 
     let mut prefill = model.begin(ids.collect(), 0)?;
     let started = Instant::now();
     while !model.prefill(&mut prefill)? {}
-    pollster::block_on(model.logits(&[prefill.last()], &mut Vec::new()))?;
+    pollster::block_on(model.logits(&[0], &mut Vec::new()))?;
     Ok(started.elapsed().as_secs_f64())
 }
 
@@ -76,7 +76,7 @@ fn decode(model: &mut LanguageModel<Cpu>, options: &Options) -> Result<f64> {
     let mut prefill = model.begin(prompt, options.generate)?;
     while !model.prefill(&mut prefill)? {}
     let mut logits = Vec::new();
-    pollster::block_on(model.logits(&[prefill.last()], &mut logits))?;
+    pollster::block_on(model.logits(&[0], &mut logits))?;
     let started = Instant::now();
     for _ in 0..options.generate {
         model.extend(&[best_token(&logits)?])?;

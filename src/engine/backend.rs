@@ -79,6 +79,15 @@ pub trait Backend {
     /// `segments` says which of them belong together, in order.
     fn seek(&mut self, cursor: &mut Self::Cursor, ids: &[u32], slot: usize, segments: &[Segment]);
 
+    /// Goes on with the tokens from index `first` on: moves their rows to the front and points the cursor
+    /// at them. The context of a segment that is cut ends where its own slots begin.
+    fn keep_from(
+        &mut self,
+        cursor: &mut Self::Cursor,
+        first: usize,
+        tensors: &mut [&mut Self::Tensor],
+    );
+
     /// `out[t] = table[id(t)] * scale`.
     fn embed(
         &mut self,

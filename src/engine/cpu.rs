@@ -167,6 +167,26 @@ impl Backend for Cpu {
         cursor.segments.extend_from_slice(segments);
     }
 
+    fn keep_from(&mut self, cursor: &mut CpuCursor, first: usize, tensors: &mut [&mut CpuTensor]) {
+        for tensor in tensors {
+            let width = tensor.width;
+            tensor.values.copy_within(first * width..cursor.ids.len() * width, 0);
+        }
+        cursor.ids.drain(..first);
+        cursor.positions.drain(..first);
+        cursor.slot += first;
+        let mut before = first;
+        cursor.segments.retain_mut(|segment| {
+            let dropped = before.min(segment.tokens);
+            before -= dropped;
+            segment.tokens -= dropped;
+            if dropped > 0 {
+                segment.context.end += dropped;
+            }
+            segment.tokens > 0
+        });
+    }
+
     fn embed(&mut self, at: &CpuCursor, table: &Matrix, scale: f32, out: &mut CpuTensor) {
         let width = out.width;
         self.by_rows(out.rows_mut(at), width, |first, rows| {

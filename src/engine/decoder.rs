@@ -37,10 +37,14 @@ pub struct Pass<'a> {
     pub ids: &'a [u32],
     /// KV cache slot of the first; the others follow.
     pub slot: usize,
-    /// Which of them belong together, in order; contexts lie before `slot`.
+    /// Which of them belong together, in order; a context lies before its segment's own slots.
     pub segments: &'a [Segment],
     /// Layers to run, from the first on; there are logits after all of them only.
     pub layers: usize,
+    /// The first token whose logits are wanted, which are then at index 0: the last layer computes only
+    /// keys and values of those before. The context of this token's segment ends where its own slots
+    /// begin.
+    pub first_wanted: usize,
 }
 
 /// Sees the residual stream, `[tokens, hidden]`, at each checkpoint.
@@ -106,11 +110,25 @@ impl<B: Backend> Decoder<B> {
         ids: &[u32],
         observer: Observer<'_, B>,
     ) -> Result<()> {
+        self.append(state, (ids, 0), observer)
+    }
+
+    /// As [`Decoder::extend`], but for the logits of the last token alone, at index 0.
+    pub fn extend_to_last(&mut self, state: &mut State<B>, ids: &[u32]) -> Result<()> {
+        self.append(state, (ids, ids.len().saturating_sub(1)), &mut |_, _, _| {})
+    }
+
+    fn append(
+        &mut self,
+        state: &mut State<B>,
+        (ids, first_wanted): (&[u32], usize),
+        observer: Observer<'_, B>,
+    ) -> Result<()> {
         let slot = state.tokens.len();
         let segments = &[Segment { tokens: ids.len(), context: 0..slot }];
         let layers = self.config.layers;
-        self.forward(state, Pass { ids, slot, segments, layers }, observer)?;
-        state.tokens.extend_from_slice(ids);
+        self.forward(state, Pass { ids, slot, segments, layers, first_wanted }, observer)?;
+        state.append(ids);
         Ok(())
     }
 
@@ -139,7 +157,8 @@ impl<B: Backend> Decoder<B> {
                 (Some(_), Some(local)) => local,
                 _ => &*global_rope,
             };
-            let pass = LayerPass { config, layer, window: kind.window, rope };
+            let first_wanted = if index + 1 == pass.layers { pass.first_wanted } else { 0 };
+            let pass = LayerPass { config, layer, window: kind.window, rope, first_wanted };
             pass.attention(backend, scratch, cache);
             observer(Checkpoint::AfterAttention(index), backend, &scratch.residual);
             pass.feed_forward(backend, scratch);
@@ -189,13 +208,16 @@ impl<B: Backend> Decoder<B> {
     }
 
     fn check(&self, state: &State<B>, pass: Pass<'_>) -> Result<()> {
-        let Pass { ids, slot, segments, layers } = pass;
+        let Pass { ids, slot, segments, layers, first_wanted } = pass;
         let invalid = |message| Err(Error::new(ErrorKind::InvalidInput, message));
-        let tokens = segments.iter().fold(0, |sum: usize, part| sum.saturating_add(part.tokens));
-        let is_sound = |segment: &Segment| {
+        let mut tokens: usize = 0;
+        let mut is_sound = |segment: &Segment| {
             let Range { start, end } = segment.context;
-            segment.tokens > 0 && start <= end && end <= slot
+            let is_before = start <= end && end <= slot.saturating_add(tokens);
+            tokens = tokens.saturating_add(segment.tokens);
+            segment.tokens > 0 && is_before
         };
+        let are_sound = segments.iter().all(&mut is_sound);
         if ids.is_empty() || ids.len() > CHUNK {
             return invalid(format!("{} tokens in one pass; 1 to {CHUNK} are possible", ids.len()));
         }
@@ -205,7 +227,14 @@ impl<B: Backend> Decoder<B> {
         if slot.saturating_add(ids.len()) > state.capacity {
             return Err(Error::context_overflow(slot.saturating_add(ids.len()), state.capacity));
         }
-        if tokens != ids.len() || !segments.iter().all(is_sound) {
+        let mut before = 0;
+        let is_cut_well = segments.iter().any(|segment| {
+            let own = before..before + segment.tokens;
+            before = own.end;
+            own.contains(&first_wanted)
+                && (first_wanted == own.start || segment.context.end == slot + own.start)
+        });
+        if !are_sound || tokens != ids.len() || !is_cut_well {
             return invalid("the segments of a pass do not fit its tokens".to_owned());
         }
         let all = self.config.layers;
@@ -222,6 +251,8 @@ struct LayerPass<'a, B: Backend> {
     layer: &'a LayerWeights<B>,
     window: Option<usize>,
     rope: &'a B::Rope,
+    /// Go on with the tokens from this one on, once all keys and values are there.
+    first_wanted: usize,
 }
 
 impl<B: Backend> LayerPass<'_, B> {
@@ -229,20 +260,34 @@ impl<B: Backend> LayerPass<'_, B> {
         let Self { config, layer, .. } = self;
         let Scratch { cursor, residual, normed, query, key, value, attended, update, .. } = scratch;
         backend.rms_norm(cursor, residual, &layer.attention_norm, config.epsilon, normed);
-        let outputs = &mut [(&layer.query, &mut *query), (&layer.key, key), (&layer.value, value)];
-        backend.matmul(cursor, normed, outputs);
-        if let Some([query_bias, key_bias, value_bias]) = &layer.qkv_bias {
-            backend.add_bias(cursor, query, query_bias);
+        let rest = [(&layer.key, &mut *key), (&layer.value, &mut *value)];
+        match (self.first_wanted, rest) {
+            (1.., mut rest) => backend.matmul(cursor, normed, &mut rest),
+            (0, [key, value]) => {
+                backend.matmul(cursor, normed, &mut [(&layer.query, &mut *query), key, value]);
+            }
+        }
+        if let Some([_, key_bias, value_bias]) = &layer.qkv_bias {
             backend.add_bias(cursor, key, key_bias);
             backend.add_bias(cursor, value, value_bias);
         }
-        if let Some((query_norm, key_norm)) = &layer.qk_norm {
-            backend.rms_norm_in_place(cursor, query, query_norm, config.epsilon);
+        if let Some((_, key_norm)) = &layer.qk_norm {
             backend.rms_norm_in_place(cursor, key, key_norm, config.epsilon);
         }
-        backend.rope(cursor, self.rope, config.heads, query);
         backend.rope(cursor, self.rope, config.kv_heads, key);
         backend.write_cache(cursor, key, value, cache);
+        if self.first_wanted > 0 {
+            let rows = &mut [&mut *residual, &mut *normed];
+            backend.keep_from(cursor, self.first_wanted, rows);
+            backend.matmul(cursor, normed, &mut [(&layer.query, &mut *query)]);
+        }
+        if let Some([query_bias, ..]) = &layer.qkv_bias {
+            backend.add_bias(cursor, query, query_bias);
+        }
+        if let Some((query_norm, _)) = &layer.qk_norm {
+            backend.rms_norm_in_place(cursor, query, query_norm, config.epsilon);
+        }
+        backend.rope(cursor, self.rope, config.heads, query);
         let spec = AttentionSpec {
             heads: config.heads,
             scale: config.attention_scale,

@@ -54,6 +54,7 @@ impl Features {
         let plan = self.batch.next_pass(Limits { chunk: CHUNK, slots, may_split: true });
         let (decoder, state) = model.parts();
         let pass = Pass {
+            first_wanted: 0,
             ids: &plan.ids,
             slot: plan.slot,
             segments: &plan.segments,

@@ -168,12 +168,9 @@ impl Generation {
 
     async fn next_logits<B: Backend>(&mut self, model: &mut LanguageModel<B>) -> Result<()> {
         model.check_owner(&self.prefill)?;
-        match self.chosen.last() {
-            None => model.logits(&[self.prefill.last()], &mut self.logits).await,
-            Some(&id) => {
-                model.extend(&[id])?;
-                model.logits(&[0], &mut self.logits).await
-            }
+        if let Some(&id) = self.chosen.last() {
+            model.extend(&[id])?;
         }
+        model.logits(&[0], &mut self.logits).await
     }
 }

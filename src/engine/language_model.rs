@@ -9,7 +9,9 @@ use crate::model_file::ModelFile;
 use crate::state::{CHUNK, State};
 use crate::tokenizer::Tokenizer;
 use crate::{Error, ErrorKind, Result};
+use frontdesk_kernels::quantise::TILE_TOKENS;
 use std::io::{Read, Seek};
+use std::ops::Range;
 
 /// A model ready for prompts. One sequence is cached; a prompt reuses what it shares with it.
 pub struct LanguageModel<B: Backend> {
@@ -29,8 +31,6 @@ pub struct Prefill {
     /// Which prompt of the model this is.
     number: u64,
     cached: usize,
-    /// Index of the last token within its chunk, once all are in.
-    last: usize,
 }
 
 impl<B: Backend> LanguageModel<B> {
@@ -116,23 +116,52 @@ impl<B: Backend> LanguageModel<B> {
         let cached = shared.take_while(|(a, b)| a == b).count();
         self.state.truncate(cached);
         self.prompts += 1;
-        Ok(Prefill { prompt, number: self.prompts, cached, last: 0 })
+        Ok(Prefill { prompt, number: self.prompts, cached })
     }
 
-    /// Appends the next chunk of a prompt; true once all of it is in.
+    /// Appends the next chunk of a prompt; true once all of it is in, and the logits of its last token
+    /// are at index 0.
     ///
     /// # Errors
     /// `InvalidInput` when another prompt was started in between.
     pub fn prefill(&mut self, prefill: &mut Prefill) -> Result<bool> {
         self.check_owner(prefill)?;
-        let done = self.length();
-        let chunk =
-            prefill.prompt.get(done..).unwrap_or_default().chunks(CHUNK).next().unwrap_or_default();
-        if !chunk.is_empty() {
-            self.decoder.extend(&mut self.state, chunk)?;
-            prefill.last = chunk.len() - 1;
+        let rest = prefill.prompt.get(self.length()..).unwrap_or_default();
+        if !rest.is_empty() {
+            // Chunks of about one length: a short last one would unpack all weights for few tokens.
+            let chunk = rest.len().div_ceil(rest.len().div_ceil(CHUNK));
+            let chunk = chunk.next_multiple_of(TILE_TOKENS).min(CHUNK).min(rest.len());
+            self.decoder.extend_to_last(&mut self.state, &rest[..chunk])?;
         }
         Ok(self.length() == prefill.prompt.len())
+    }
+
+    /// Tokens of a prompt that are not in the KV cache yet.
+    pub fn left(&self, prefill: &Prefill) -> usize {
+        prefill.prompt.len().saturating_sub(self.length())
+    }
+
+    /// Appends the rest of a prompt and computes in the same pass what [`LanguageModel::branch`] would
+    /// after it; all of them are at most [`CHUNK`] tokens together. The logits of the prompt's last token
+    /// are at index 0, those of the continuations follow.
+    ///
+    /// # Errors
+    /// As [`LanguageModel::prefill`] and [`Decoder::forward`].
+    pub fn prefill_and_branch(
+        &mut self,
+        prefill: &Prefill,
+        continuations: &[&[u32]],
+    ) -> Result<()> {
+        self.check_owner(prefill)?;
+        let slot = self.length();
+        let rest = prefill.prompt.get(slot..).unwrap_or_default();
+        let runs = [&[rest], continuations].concat();
+        self.run(&runs, rest.len().saturating_sub(1), |index| match index {
+            0 => 0..slot,
+            _ => 0..slot + rest.len(),
+        })?;
+        self.state.append(rest);
+        Ok(())
     }
 
     /// Makes sure that the KV cache still belongs to this prompt.
@@ -168,15 +197,24 @@ impl<B: Backend> LanguageModel<B> {
     /// As [`Decoder::forward`].
     pub fn branch(&mut self, continuations: &[&[u32]]) -> Result<()> {
         let slot = self.length();
-        let segments: Vec<Segment> = continuations
-            .iter()
-            .map(|ids| Segment { tokens: ids.len(), context: 0..slot })
-            .collect();
+        self.run(continuations, 0, |_| 0..slot)
+    }
+
+    /// Runs one pass over runs of tokens, each a segment with the context of its index.
+    fn run(
+        &mut self,
+        runs: &[&[u32]],
+        first_wanted: usize,
+        context: impl Fn(usize) -> Range<usize>,
+    ) -> Result<()> {
+        let segment =
+            |(index, ids): (usize, &&[u32])| Segment { tokens: ids.len(), context: context(index) };
         let pass = Pass {
-            ids: &continuations.concat(),
-            slot,
-            segments: &segments,
+            ids: &runs.concat(),
+            slot: self.length(),
+            segments: &runs.iter().enumerate().map(segment).collect::<Vec<_>>(),
             layers: self.decoder.config().layers,
+            first_wanted,
         };
         self.decoder.forward(&mut self.state, pass, &mut |_, _, _| {})
     }
@@ -234,10 +272,5 @@ impl Prefill {
     /// Tokens that were in the KV cache already.
     pub fn cached(&self) -> usize {
         self.cached
-    }
-
-    /// Where [`LanguageModel::logits`] finds the logits of the prompt's last token.
-    pub fn last(&self) -> usize {
-        self.last
     }
 }

@@ -5,7 +5,7 @@ use crate::backend::{Backend, RopeSpec};
 use crate::config::{Config, LayerAttention};
 
 /// Most tokens of one forward pass: enough to use each weight often, few enough to stop promptly.
-pub const CHUNK: usize = 128;
+pub const CHUNK: usize = 144;
 
 /// Most tokens whose logits are computed at once.
 pub const LOGIT_ROWS: usize = 8;
@@ -99,6 +99,11 @@ impl<B: Backend> State<B> {
     /// Positions there is room for.
     pub fn capacity(&self) -> usize {
         self.capacity
+    }
+
+    /// Remembers ids whose keys and values were computed.
+    pub(crate) fn append(&mut self, ids: &[u32]) {
+        self.tokens.extend_from_slice(ids);
     }
 
     /// Forgets everything from `length` on.

@@ -3,6 +3,7 @@
 //! Sources: Shazeer, GLU Variants Improve Transformer, 2020; Hendrycks and Gimpel, GELU, 2016;
 //! Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26.
 
+use crate::arch::multiply_add;
 use crate::exp::exp;
 use wide::f32x4;
 
@@ -42,7 +43,7 @@ fn gelu_erf(x: f32x4) -> f32x4 {
     let t = f32x4::ONE / (f32x4::ONE + size * f32x4::splat(0.231_641_89));
     let mut sum = f32x4::splat(0.530_702_7);
     for coefficient in [-0.726_576, 0.710_706_9, -0.142_248_37, 0.127_414_8] {
-        sum = sum * t + f32x4::splat(coefficient);
+        sum = multiply_add(sum, t, f32x4::splat(coefficient));
     }
     let tail = sum * t * exp(x * x * f32x4::splat(-0.5));
     x.fast_max(f32x4::ZERO) - size * tail

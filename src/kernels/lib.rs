@@ -8,6 +8,7 @@
 use std::collections::TryReserveError;
 
 mod arch;
+mod halves;
 mod one_token;
 mod several_tokens;
 

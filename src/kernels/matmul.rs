@@ -4,8 +4,9 @@
 //! `out += scale_w * scale_x * (sum(code * x) - offset * sum(x)) + minimum * scale_x * sum(x)`.
 
 use crate::PANEL_ROWS;
+use crate::arch::STREAMS;
 use crate::matrix::{Form, Matrix, Storage};
-use crate::one_token::{STREAMS, one_token};
+use crate::one_token::one_token;
 use crate::pool::{Disjoint, Pool};
 use crate::quantise::QuantisedRows;
 use crate::several_tokens::several_tokens;
@@ -123,11 +124,16 @@ impl Product<'_> {
             Storage::Quantised(weights) => {
                 let rows = &activations.rows;
                 assert_eq!(rows.shape(), [x.len() / columns, columns]);
-                let panels = panels.map(|index| weights.panel(columns, index));
                 if let [1, _] = rows.shape() {
-                    one_token(panels, activations, &self.out);
+                    let strips = panels.start / STREAMS..panels.end.div_ceil(STREAMS);
+                    for strip in strips {
+                        one_token(&weights.strip(columns, strip), activations, &self.out);
+                    }
                 } else {
-                    several_tokens(panels, rows, &self.out);
+                    for panel in panels {
+                        let strip = weights.strip(columns, panel / STREAMS);
+                        several_tokens(&strip, panel % STREAMS, rows, &self.out);
+                    }
                 }
             }
         }
@@ -144,7 +150,11 @@ impl Band<'_> {
     #[inline(always)]
     pub(crate) fn store(&self, panel: usize, token: usize, [low, high]: RowSums) {
         let first = panel * PANEL_ROWS;
-        let width = PANEL_ROWS.min(self.rows - first);
+        // The last strip may have panels without rows.
+        let width = PANEL_ROWS.min(self.rows.saturating_sub(first));
+        if width == 0 {
+            return;
+        }
         // SAFETY: bands of different panels do not overlap, and each panel is one part's.
         let out = unsafe { self.values.slice(token * self.rows + first, width) };
         let (low, high) = (low.to_array(), high.to_array());
@@ -246,8 +256,6 @@ mod tests {
                 [(1, 8, 256), (3, 13, 256), (9, 16, 512), (6, 1, 768), (14, 20, 256)]
             {
                 let raw = random_tensor(tensor_type, rows * columns);
-                let mut decoded = vec![0.0; rows * columns];
-                dequantise(tensor_type, &raw, &mut decoded);
                 let x = random(tokens * columns, 3);
                 for precision in [Precision::Int8, Precision::Float32] {
                     let matrix = Matrix::pack(
@@ -258,6 +266,10 @@ mod tests {
                         precision,
                     )
                     .unwrap();
+                    let mut decoded = vec![0.0; rows * columns];
+                    for (row, decoded) in decoded.chunks_exact_mut(columns).enumerate() {
+                        matrix.decode_row(row, decoded);
+                    }
                     let mut out = vec![f32::NAN; tokens * rows];
                     product(&x, tokens, &matrix, &mut out);
                     let is_fine = tokens == 1 && matrix.form() != Some(Form::Nibbles);

@@ -1,43 +1,32 @@
 //! The product of a single token with quantised panels, whose codes are read as they are stored.
 
-pub(crate) use crate::arch::STREAMS;
-use crate::arch::{self, Accumulator, Activation, Activations, Codes, Mask, NIBBLE_COLUMNS, STEP};
+use crate::arch::{
+    self, Accumulator, Activation, Activations, Codes, Mask, NIBBLE_COLUMNS, STEP, STREAMS,
+};
 use crate::matmul::{Activated, Band, RowSums};
-use crate::matrix::{Form, Panel};
+use crate::matrix::{Form, Strip};
 use crate::quantise::Tile;
 use crate::{ACTIVATION_BLOCK, PANEL_ROWS};
 use wide::f32x4;
 
-/// Stores the product of the one row of `x` with each panel.
-pub(crate) fn one_token<'a>(
-    panels: impl Iterator<Item = Panel<'a>>,
-    x: &Activated,
-    out: &Band<'_>,
-) {
-    let panels: Vec<Panel<'_>> = panels.collect();
-    // Several panels are several streams of memory, which the processor fetches ahead.
-    let (strips, rest) = panels.as_chunks::<STREAMS>();
-    strips.iter().for_each(|strip| strip_product(strip, x, out));
-    rest.as_chunks::<1>().0.iter().for_each(|panel| strip_product(panel, x, out));
-}
-
-fn strip_product<const PANELS: usize>(panels: &[Panel<'_>; PANELS], x: &Activated, out: &Band<'_>) {
-    let form = panels[0].layout.form;
+/// Stores the product of the one row of `x` with all panels of a strip.
+pub(crate) fn one_token(strip: &Strip<'_>, x: &Activated, out: &Band<'_>) {
+    let form = strip.layout.form;
     let kernel = match form {
-        Form::Nibbles => product::<PANELS, Nibbles>,
-        Form::Bytes | Form::SignedBytes => product::<PANELS, Bytes>,
-        Form::Halves => product::<PANELS, Halves>,
+        Form::Nibbles => product::<Nibbles>,
+        Form::Bytes | Form::SignedBytes => product::<Bytes>,
+        Form::Halves => product::<Halves>,
     };
-    // For the second row the panels are in the nearest cache.
+    // For the second row the strip is in the nearest cache.
     let rest = x.rest.tiles().filter(|_| form != Form::Nibbles);
-    let mut sums = [[f32x4::ZERO; 2]; PANELS];
+    let mut sums = [[f32x4::ZERO; 2]; STREAMS];
     for row in x.rows.tiles().chain(rest) {
-        for (sums, more) in sums.iter_mut().zip(kernel(panels, row)) {
+        for (sums, more) in sums.iter_mut().zip(kernel(strip, row)) {
             sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
         }
     }
-    for (panel, sums) in panels.iter().zip(sums) {
-        out.store(panel.index, 0, sums);
+    for (panel, sums) in sums.into_iter().enumerate() {
+        out.store(strip.first + panel, 0, sums);
     }
 }
 
@@ -100,25 +89,19 @@ impl Source for Halves {
     }
 }
 
-fn product<const PANELS: usize, S: Source>(
-    panels: &[Panel<'_>; PANELS],
-    x: Tile<'_>,
-) -> [RowSums; PANELS] {
+fn product<S: Source>(strip: &Strip<'_>, x: Tile<'_>) -> [RowSums; STREAMS] {
     assert_eq!(x.tokens, 1);
-    let layout = panels[0].layout;
-    let x_groups = if layout.group == ACTIVATION_BLOCK { x.by_block } else { x.by_half };
-    let (steps, mask) = (layout.group / STEP, arch::nibble_mask());
-    let (code_bytes, group_bytes) = (layout.code_bytes(), layout.group_bytes());
-    let mut sums = [[f32x4::ZERO; 2]; PANELS];
-    let groups = x.codes.as_chunks::<STEP>().0.chunks_exact(steps);
-    for (index, ((x, x_scale), x_sum)) in groups.zip(x_groups.scales).zip(x_groups.sums).enumerate()
-    {
-        let start = index * group_bytes;
-        let groups = panels.each_ref().map(|panel| &panel.bytes[start..][..group_bytes]);
-        let integers = dots::<PANELS, S>(groups.map(|group| &group[..code_bytes]), x, mask);
+    let group = strip.layout.group;
+    let x_groups = if group == ACTIVATION_BLOCK { x.by_block } else { x.by_half };
+    let mask = arch::nibble_mask();
+    let mut sums = [[f32x4::ZERO; 2]; STREAMS];
+    let codes = x.codes.as_chunks::<STEP>().0.chunks_exact(group / STEP);
+    let x_groups = codes.zip(x_groups.scales).zip(x_groups.sums);
+    for (group, ((x, x_scale), x_sum)) in strip.groups().zip(x_groups) {
+        let integers = dots::<S>(group.codes, x, mask);
         let (x_scale, x_sum) = (f32x4::splat(*x_scale), f32x4::splat(*x_sum));
-        for ((group, integers), sums) in groups.iter().zip(integers).zip(&mut sums) {
-            let [scales, minima] = layout.numbers(&group[code_bytes..]);
+        for (panel, (integers, sums)) in integers.into_iter().zip(&mut sums).enumerate() {
+            let [scales, minima] = group.numbers(panel);
             for side in 0..2 {
                 let product = arch::finish(integers[side]) * x_scale;
                 let sum = arch::multiply_add(minima[side], x_sum, sums[side]);
@@ -134,21 +117,16 @@ fn product<const PANELS: usize, S: Source>(
 /// The loop over the steps must stay a loop: unrolled, the compiler orders it sum by sum and runs out
 /// of registers. That is why the group's length is no constant here.
 #[inline(always)]
-fn dots<const PANELS: usize, S: Source>(
-    codes: [&[u8]; PANELS],
+fn dots<S: Source>(
+    codes: &[u8],
     x: &[[Activation; STEP]],
     mask: Mask,
-) -> [[Accumulator; 2]; PANELS] {
-    let mut sums = [[arch::zero(); 2]; PANELS];
-    let chunks = x.chunks_exact(S::STEPS);
-    assert!(codes.iter().all(|codes| codes.len() == chunks.len() * S::BYTES));
-    for (chunk, x) in chunks.enumerate() {
-        let start = chunk * S::BYTES;
-        // SAFETY: there are as many chunks of codes as of activations, as asserted above.
-        let codes = codes.map(|codes| unsafe { codes.get_unchecked(start..start + S::BYTES) });
+) -> [[Accumulator; 2]; STREAMS] {
+    let mut sums = [[arch::zero(); 2]; STREAMS];
+    for (codes, x) in codes.chunks_exact(S::BYTES * STREAMS).zip(x.chunks_exact(S::STEPS)) {
         for (step, x) in x.iter().enumerate() {
             let x = arch::splat(x);
-            for (codes, sums) in codes.iter().zip(&mut sums) {
+            for (codes, sums) in codes.chunks_exact(S::BYTES).zip(&mut sums) {
                 let [low, high] = S::load(codes, step, mask);
                 sums[0] = S::dot(sums[0], low, x);
                 sums[1] = S::dot(sums[1], high, x);

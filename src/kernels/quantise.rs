@@ -9,7 +9,7 @@ use crate::pool::{Disjoint, Pool};
 use wide::{f32x4, i32x4};
 
 /// Tokens of one tile: how often a loaded weight vector is used.
-pub(crate) const TILE_TOKENS: usize = 4;
+pub const TILE_TOKENS: usize = 4;
 /// Columns whose sums are kept as well, for weights with a scale every 16 columns.
 const HALF: usize = ACTIVATION_BLOCK / 2;
 /// Numbers that are worth a part of their own.

@@ -2,7 +2,7 @@
 
 use crate::arch::{self, Accumulator, Activation, Code, STEP};
 use crate::matmul::{Band, RowSums};
-use crate::matrix::{Form, Layout, Panel};
+use crate::matrix::{Form, Layout, Strip};
 use crate::quantise::{QuantisedRows, TILE_TOKENS, Tile};
 use crate::{ACTIVATION_BLOCK, PANEL_ROWS};
 use std::cell::RefCell;
@@ -28,39 +28,35 @@ const EMPTY: Group = Group {
     minima: [f32x4::ZERO; 2],
 };
 
-/// Stores the products of the rows of `x` with each panel.
-pub(crate) fn several_tokens<'a>(
-    panels: impl Iterator<Item = Panel<'a>>,
-    x: &QuantisedRows,
-    out: &Band<'_>,
-) {
+/// Stores the products of the rows of `x` with one panel of a strip.
+pub(crate) fn several_tokens(strip: &Strip<'_>, panel: usize, x: &QuantisedRows, out: &Band<'_>) {
     UNPACKED.with_borrow_mut(|groups| {
-        for panel in panels {
-            unpack(&panel, groups);
-            let halves = panel.layout.form == Form::Halves;
-            let kernel = if halves { store_tile::<true> } else { store_tile::<false> };
-            x.tiles().for_each(|tile| kernel(&panel, groups, tile, out));
-        }
+        unpack(strip, panel, groups);
+        let halves = strip.layout.form == Form::Halves;
+        let kernel = if halves { store_tile::<true> } else { store_tile::<false> };
+        let panel = (strip.first + panel, strip.layout);
+        x.tiles().for_each(|tile| kernel(panel, groups, tile, out));
     });
 }
 
-fn unpack(panel: &Panel<'_>, into: &mut Vec<Group>) {
-    let Panel { layout, bytes, .. } = *panel;
-    let groups = bytes.chunks_exact(layout.group_bytes());
+fn unpack(strip: &Strip<'_>, panel: usize, into: &mut Vec<Group>) {
+    let groups = strip.groups();
     into.resize(groups.len(), EMPTY);
-    for (bytes, group) in groups.zip(into) {
-        let (codes, numbers) = bytes.split_at(layout.code_bytes());
-        [group.scales, group.minima] = layout.numbers(numbers);
-        unpack_codes(layout, codes, &mut group.codes);
+    for (packed, group) in groups.zip(into) {
+        [group.scales, group.minima] = packed.numbers(panel);
+        unpack_codes(strip.layout, packed.runs(panel), &mut group.codes);
     }
 }
 
 #[inline(always)]
-fn unpack_codes(layout: Layout, bytes: &[u8], into: &mut [[Code; STEP * PANEL_ROWS]]) {
+fn unpack_codes<'a>(
+    layout: Layout,
+    runs: impl Iterator<Item = &'a [u8]>,
+    into: &mut [[Code; STEP * PANEL_ROWS]],
+) {
     if layout.form == Form::Nibbles {
         let mask = arch::nibble_mask();
-        let chunks = bytes.as_chunks::<{ 4 * PANEL_ROWS }>().0.iter();
-        for (bytes, into) in chunks.zip(into.chunks_exact_mut(arch::NIBBLE_COLUMNS / STEP)) {
+        for (bytes, into) in runs.zip(into.chunks_exact_mut(arch::NIBBLE_COLUMNS / STEP)) {
             let sides = bytes.as_chunks::<16>().0;
             let (low, high) = (arch::unpack(&sides[0], mask), arch::unpack(&sides[1], mask));
             for ((into, low), high) in into.iter_mut().zip(low).zip(high) {
@@ -68,26 +64,27 @@ fn unpack_codes(layout: Layout, bytes: &[u8], into: &mut [[Code; STEP * PANEL_RO
             }
         }
     } else {
-        let steps = bytes.as_chunks::<{ STEP * PANEL_ROWS }>().0.iter();
-        steps.zip(into).for_each(|(bytes, into)| arch::store(arch::load_bytes(bytes), into));
+        for (bytes, into) in runs.zip(into) {
+            arch::store(arch::load_bytes(&bytes.as_chunks().0[0]), into);
+        }
     }
 }
 
 fn store_tile<const HALVES: bool>(
-    panel: &Panel<'_>,
+    panel: (usize, Layout),
     groups: &[Group],
     x: Tile<'_>,
     out: &Band<'_>,
 ) {
     fn store<const TOKENS: usize, const HALVES: bool>(
-        panel: &Panel<'_>,
+        (panel, layout): (usize, Layout),
         groups: &[Group],
         x: Tile<'_>,
         out: &Band<'_>,
     ) {
-        let sums = tile::<TOKENS, HALVES>(groups, panel.layout.group, x);
+        let sums = tile::<TOKENS, HALVES>(groups, layout.group, x);
         for (token, sums) in sums.into_iter().enumerate() {
-            out.store(panel.index, x.first + token, sums);
+            out.store(panel, x.first + token, sums);
         }
     }
     let kernel = match x.tokens {

@@ -43,24 +43,32 @@ impl Scoring {
         }
     }
 
-    /// Reads the next chunk of the prompt; after the last one, scores the labels' first tokens.
+    /// Reads the next chunk of the prompt; the last one together with as many labels as fit, and scores
+    /// all labels' first tokens.
     pub(crate) async fn advance<B: Backend>(
         &mut self,
         model: &mut LanguageModel<B>,
         labels: &[Vec<u32>],
     ) -> Result<()> {
-        self.prefilled = model.prefill(&mut self.prefill)?;
-        if self.prefilled {
-            let mut logits = Vec::new();
-            model.logits(&[self.prefill.last()], &mut logits).await?;
-            best_token(&logits)?;
-            let log_sum = log_sum_exp(&logits);
-            let first = |label: &Vec<u32>| {
-                let id = label.first().ok_or_else(no_tokens)?;
-                Ok(f64::from(logits[*id as usize] - log_sum))
-            };
-            self.scores = labels.iter().map(first).collect::<Result<_>>()?;
+        let left = model.left(&self.prefill);
+        if left > CHUNK {
+            model.prefill(&mut self.prefill)?;
+            return Ok(());
         }
+        let room = (CHUNK - left).min(model.capacity() - self.prefill.total());
+        // The prompt's last token comes before them.
+        let branches = self.gather(labels, 1, room);
+        model.prefill_and_branch(&self.prefill, &branches)?;
+        self.prefilled = true;
+        let mut logits = Vec::new();
+        model.logits(&[0], &mut logits).await?;
+        best_token(&logits)?;
+        let log_sum = log_sum_exp(&logits);
+        let first = |label: &Vec<u32>| {
+            let id = label.first().ok_or_else(no_tokens)?;
+            Ok(f64::from(logits[*id as usize] - log_sum))
+        };
+        self.scores = labels.iter().map(first).collect::<Result<_>>()?;
         Ok(())
     }
 
@@ -95,32 +103,35 @@ impl Scoring {
         labels: &[Vec<u32>],
     ) -> Result<bool> {
         let room = CHUNK.min(model.capacity() - self.prefill.total());
+        let branches = self.gather(labels, 0, room);
+        if !branches.is_empty() {
+            model.branch(&branches)?;
+            return Ok(true);
+        }
+        // What is left begins with a label that is longer than a pass, if with any.
+        match labels.get(self.label) {
+            Some(label) => self.read_piece(model, label).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Takes labels in order while they fit into `room` tokens, which come after `offset` in the pass.
+    fn gather<'a>(&mut self, labels: &'a [Vec<u32>], offset: usize, room: usize) -> Vec<&'a [u32]> {
         let mut branches: Vec<&[u32]> = Vec::new();
         let mut tokens = 0;
-        while let Some(label) = labels.get(self.label) {
-            let unread = &label[self.read..label.len() - 1];
-            if unread.len() > room || self.read > 0 {
-                // Longer than a pass: read alone, piece by piece.
-                if branches.is_empty() {
-                    self.read_piece(model, label)?;
-                    return Ok(true);
-                }
-                break;
-            }
+        while let Some(label) = labels.get(self.label).filter(|_| self.read == 0) {
+            let unread = label.split_last().map_or(&[][..], |(_, unread)| unread);
             if tokens + unread.len() > room {
                 break;
             }
-            self.want(tokens, label, unread.len());
+            self.want(offset + tokens, label, unread.len());
             if !unread.is_empty() {
                 branches.push(unread);
                 tokens += unread.len();
             }
             self.label += 1;
         }
-        if !branches.is_empty() {
-            model.branch(&branches)?;
-        }
-        Ok(!branches.is_empty())
+        branches
     }
 
     /// Reads the next piece of a label that is longer than a pass.

@@ -92,12 +92,6 @@ pub(crate) fn integers(sums: Accumulator) -> [i32; 4] {
     sums.to_array()
 }
 
-/// Four numbers, little-endian.
-#[inline(always)]
-pub(crate) fn load_floats(bytes: &[u8; 16]) -> f32x4 {
-    bytemuck::cast(*bytes)
-}
-
 /// The sums as floats.
 #[inline(always)]
 pub(crate) fn finish(sums: Accumulator) -> f32x4 {

@@ -122,12 +122,6 @@ fn floats(vector: v128) -> f32x4 {
     ])
 }
 
-/// Four numbers, little-endian.
-#[inline(always)]
-pub(crate) fn load_floats(bytes: &[u8; 16]) -> f32x4 {
-    floats(read(bytes))
-}
-
 #[inline(always)]
 fn vector(floats: f32x4) -> v128 {
     let [a, b, c, d] = floats.to_array();
