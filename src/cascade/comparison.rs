@@ -79,7 +79,8 @@ mod tests {
         let mut random = Pcg64Mcg::seed_from_u64(5);
         let mut called = 0;
         for _ in 0..1000 {
-            let rows = (0..60).map(|_| (random.random::<f64>() < 0.7, random.random::<f64>() < 0.7));
+            let rows =
+                (0..60).map(|_| (random.random::<f64>() < 0.7, random.random::<f64>() < 0.7));
             let rows: Vec<(bool, bool)> = rows.collect();
             called += usize::from(Comparison::new(rows).unwrap().p_better <= 0.05);
         }

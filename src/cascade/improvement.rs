@@ -132,7 +132,10 @@ impl Improvement {
         let compare = |purpose| {
             let rows = champion.memory.of(purpose);
             Comparison::new(rows.map(|(row, kept)| {
-                (before.judge(&row, &kept.label).is_right, challenger.judge(&row, &kept.label).is_right)
+                (
+                    before.judge(&row, &kept.label).is_right,
+                    challenger.judge(&row, &kept.label).is_right,
+                )
             }))
         };
         let (fresh, certifying) = (compare(Purpose::Compare)?, compare(Purpose::Certify)?);

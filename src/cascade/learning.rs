@@ -412,8 +412,7 @@ impl Split {
             return Ok(true);
         }
         let rest = self.held.rows().into_iter().skip(self.votes.len()).take(VOTES_A_STEP);
-        let votes: Vec<Votes> =
-            rest.map(|row| self.neighbours.votes(&row.to_vec())).collect();
+        let votes: Vec<Votes> = rest.map(|row| self.neighbours.votes(&row.to_vec())).collect();
         self.votes.extend(votes);
         Ok(self.votes.len() < self.held.nrows())
     }

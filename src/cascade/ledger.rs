@@ -157,7 +157,8 @@ impl Rates {
         let input: f64 = measured().map(|(_, usage)| usage.input_tokens).sum();
         let output: f64 = measured().map(|(_, usage)| usage.output_tokens).sum();
         let count = measured().count() as f64;
-        (bytes > 0.0).then(|| Self { input_tokens_a_byte: input / bytes, output_tokens: output / count })
+        (bytes > 0.0)
+            .then(|| Self { input_tokens_a_byte: input / bytes, output_tokens: output / count })
     }
 }
 
@@ -192,7 +193,8 @@ impl Prices {
             sum.input_tokens += tokens.input_tokens;
             sum.output_tokens += tokens.output_tokens;
         }
-        let money = sum.input_tokens * self.input_per_million + sum.output_tokens * self.output_per_million;
+        let money =
+            sum.input_tokens * self.input_per_million + sum.output_tokens * self.output_per_million;
         World { tokens: sum, money: money / 1e6, mean_ms: 0.0 }
     }
 }

@@ -93,7 +93,8 @@ impl Memory {
     /// Keeps what a large model said of a row: every second one is to compare on.
     pub fn keep_of_cloud(&mut self, vector: &[f32], label: String) -> Result<()> {
         let Counts { compare, .. } = self.counts();
-        let of_cloud = |kept: &&Kept| kept.teacher == Teacher::Cloud && kept.purpose == Purpose::Learn;
+        let of_cloud =
+            |kept: &&Kept| kept.teacher == Teacher::Cloud && kept.purpose == Purpose::Learn;
         let learn = self.kept.iter().filter(of_cloud).count();
         let purpose = if compare < learn { Purpose::Compare } else { Purpose::Learn };
         self.keep(vector, Kept { purpose, label, teacher: Teacher::Cloud })

@@ -129,7 +129,8 @@ mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_pcg::Pcg64Mcg;
 
-    const BUDGET: Budget = Budget { risk: Risk::Added, max_error: 0.1, confidence: 0.9, shift: 1.0 };
+    const BUDGET: Budget =
+        Budget { risk: Risk::Added, max_error: 0.1, confidence: 0.9, shift: 1.0 };
 
     /// Rows of four quarters of a plane, with noise in two more elements.
     fn rows(count: usize, seed: u64) -> Vec<([f32; 4], String)> {

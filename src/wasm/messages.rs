@@ -205,16 +205,9 @@ pub(crate) struct TaskDescription<'a> {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum TaskEvent {
-    Prefill {
-        done: usize,
-        total: usize,
-    },
-    Learning {
-        share: f64,
-    },
-    Done {
-        result: TaskOutcome,
-    },
+    Prefill { done: usize, total: usize },
+    Learning { share: f64 },
+    Done { result: TaskOutcome },
 }
 
 /// What a task's job came to.

@@ -1,27 +1,28 @@
 /** The desk: creates an engine, answers by the mode's rules, and says where each answer came from. */
-import { ChunkMaker, toClassification, toCompletion } from './answers.js';
+import { ChunkMaker, toCompletion } from './answers.js';
 import { availability } from './availability.js';
 import { askStreaming, askWhole } from './cascade.js';
 import {
   type ChatCompletionRequest,
   checkChatRequest,
   checkContextTokens,
-  checkLabels,
   checkMode,
   checkModuleVariant,
-  checkSubject,
   checkText,
   checkThreads,
   checkThreshold,
 } from './checks.js';
+import { classifyTexts } from './classifying.js';
 import { EngineClient } from './client.js';
 import { DestroyedError, InternalError, InvalidInputError, type Receipt } from './errors.js';
+import { IdleImprover, type OnImproved } from './idle_improver.js';
+import { checkPrices, Ledger } from './ledger.js';
 import { absolute, type ModelChoice, resolveModel } from './models.js';
-import type { ChatDelta, ChatRequest, Label, LoadProgress, LocalEmbeddings, Mode, ModelInfo, ModuleVariant, Policy, PrefillProgress } from './protocol.js';
+import type { ChatDelta, ChatRequest, Label, LedgerSummary, LoadProgress, LocalEmbeddings, Mode, ModelInfo, ModuleVariant, Policy, PrefillProgress, Prices, TaskInfo } from './protocol.js';
 import type { CloudProvider } from './providers/provider.js';
 import type { ChatCompletion, ChatCompletionChunk, Classification } from './results.js';
 import { Run } from './run.js';
-import { checkTaskName, Task } from './task.js';
+import { type AnswerOrReceipt, Task } from './task.js';
 
 export interface CreateOptions {
   /** Default `smollm2-135m-instruct`. Not fetched in mode `only_in_cloud`. */
@@ -59,6 +60,16 @@ export interface CreateOptions {
    * aborted or fails later and so brings no answer that could carry the receipt.
    */
   readonly onSend?: (receipt: Receipt) => void;
+  /**
+   * Keeps what the cloud answers to texts of a task that escalated, as lessons for `task.improve()`: a vector of the text
+   * and the label, on the device. Default false.
+   */
+  readonly learnFromCloud?: boolean;
+  /**
+   * Where given, tasks improve by themselves: while the page is idle, once there are 20 fresh texts to compare on. Is told
+   * what became of each attempt.
+   */
+  readonly onImproved?: OnImproved;
   /** Stops the creation, downloads included. */
   readonly signal?: AbortSignal;
 }
@@ -82,9 +93,11 @@ export interface ClassifyOptions extends CallOptions {
    * in the place of the desk's. A task that has learnt nothing leaves the answer to the model, which needs `labels`.
    */
   readonly task?: string;
+  /** Goes before the desk's own `learnFromCloud`. */
+  readonly learnFromCloud?: boolean;
   /** What the texts are, in a few words; default "customer message". */
   readonly subject?: string;
-  /** Tokens of the prompt done and in all. */
+  /** Tokens of the prompt done and in all; of several texts, the texts. */
   readonly onProgress?: (progress: PrefillProgress) => void;
 }
 
@@ -112,6 +125,8 @@ interface DeskParts {
   readonly client: EngineClient | undefined;
   readonly info: ModelInfo | undefined;
   readonly onSend: ((receipt: Receipt) => void) | undefined;
+  readonly learnFromCloud: boolean;
+  readonly onImproved: OnImproved | undefined;
 }
 
 const DEFAULT_THRESHOLD = 0.6;
@@ -127,11 +142,16 @@ export class Frontdesk {
   /** Chat in OpenAI's shapes; each answer has a further field `frontdesk` that says where it came from. */
   readonly chat: { readonly completions: ChatCompletions };
   readonly #parts: DeskParts;
+  readonly #ledger = new Ledger();
+  readonly #improver: IdleImprover | undefined;
+  /** Texts that answers and receipts are about, for as long as the page holds those. */
+  readonly #texts = new WeakMap<AnswerOrReceipt, string>();
   #destroyed = false;
 
   private constructor(parts: DeskParts) {
     this.#parts = parts;
     this.info = parts.info;
+    this.#improver = parts.client && parts.onImproved && new IdleImprover(parts.client, parts.onImproved);
     const create = ((request: ChatCompletionRequest, options: CallOptions = {}) =>
       request.stream === true ? this.#stream(request, options) : this.#complete(request, options)) as ChatCompletions['create'];
     this.chat = { completions: { create } };
@@ -143,13 +163,13 @@ export class Frontdesk {
    * Rejects with a `FrontdeskError` (codes in the README), or with `signal.reason` when aborted.
    */
   static async create(options: CreateOptions = {}): Promise<Frontdesk> {
-    const { cloud, signal, monitor, onSend } = options;
+    const { cloud, signal, monitor, onSend, onImproved, learnFromCloud = false } = options;
     const mode = checkMode(options.mode ?? 'cascade');
     const threshold = checkThreshold(options.threshold ?? DEFAULT_THRESHOLD);
     signal?.throwIfAborted();
     if (mode === 'only_in_cloud') {
       if (!cloud) throw new InvalidInputError('mode only_in_cloud needs a cloud');
-      return new Frontdesk({ mode, threshold, cloud, onSend, client: undefined, info: undefined });
+      return new Frontdesk({ mode, threshold, cloud, onSend, learnFromCloud, onImproved, client: undefined, info: undefined });
     }
     if (mode === 'prefer_in_cloud' && !cloud) throw new InvalidInputError('mode prefer_in_cloud needs a cloud');
     const client = makeClient(options);
@@ -157,7 +177,7 @@ export class Frontdesk {
     monitor?.(target);
     try {
       const info = await client.load({ signal, onEvent: (progress) => target.dispatchEvent(progressEvent(progress)) });
-      return new Frontdesk({ mode, threshold, cloud, onSend, client, info });
+      return new Frontdesk({ mode, threshold, cloud, onSend, learnFromCloud, onImproved, client, info });
     } catch (error) {
       // The caller is told at once; the worker may need a moment to remove half a download.
       void client.close();
@@ -166,31 +186,35 @@ export class Frontdesk {
   }
 
   /**
-   * Chooses one of the labels. Rejects with a `FrontdeskError` (codes in the README), or with
-   * `signal.reason` when aborted. In all modes but `only_in_cloud` a failing cloud is no error:
+   * Chooses one of the labels, for one text or for each of several. Rejects with a `FrontdeskError` (codes in the
+   * README), or with `signal.reason` when aborted. In all modes but `only_in_cloud` a failing cloud is no error:
    * the device's answer comes with `reason: 'cloud_failed'` and `cloudError`.
    */
-  async classify(text: string, options: ClassifyOptions): Promise<Classification> {
-    const { signal, onProgress } = options;
-    const { policy, client, cloud, onSend } = this.#sidesFor(options);
-    const subject = options.subject === undefined ? {} : { subject: checkSubject(options.subject) };
-    const task = options.task === undefined ? undefined : checkTaskName(options.task);
-    const learnt = task !== undefined && this.info?.reflex ? await client?.call('describeTask', { task }, { signal }) : undefined;
-    const labels = checkLabels(options.labels ?? learnt?.labels ?? []);
-    const request = { text: checkText(text), labels, ...subject };
-    const run = new Run(signal, onSend);
-    const byTask = async () => {
-      const texts = { task: task ?? '', texts: [request.text], policy, useCertified: options.threshold === undefined };
-      const [answer] = (await client?.call('applyTask', texts, { signal, onEvent: onProgress })) ?? [];
-      if (!answer) throw new InternalError('the task gave no answer');
-      return answer;
-    };
-    const byModel = client && (() => client.call('classify', { ...request, policy }, { signal, onEvent: onProgress }));
-    const outcome = await askWhole(policy.mode, run, {
-      device: learnt ? byTask : byModel,
-      cloud: cloud && (() => cloud.classify(request, { ...(signal && { signal }), onSend: run.onSend })),
-    });
-    return toClassification(outcome, run, this.info);
+  classify(text: string, options: ClassifyOptions): Promise<Classification>;
+  /** Many texts share passes where a task answers; at most 4 wait for the cloud at a time. */
+  classify(texts: readonly string[], options: ClassifyOptions): Promise<Classification[]>;
+  async classify(given: string | readonly string[], options: ClassifyOptions): Promise<Classification | Classification[]> {
+    const { threshold, learnFromCloud = this.#parts.learnFromCloud, ...rest } = options;
+    const sides = this.#sidesFor(options);
+    const texts = Array.isArray(given) ? (given as readonly string[]) : [given as string];
+    const question = { ...rest, texts, learnFromCloud, ownThreshold: threshold !== undefined };
+    const onTaught = (task: string, info: TaskInfo) => this.#improver?.note(task, info);
+    const answers = await classifyTexts(question, { ...sides, info: this.info, ledger: this.#ledger, onTaught });
+    for (const [index, answer] of answers.entries()) {
+      for (const about of [answer, answer.receipt]) if (about) this.#texts.set(about, texts[index] ?? '');
+    }
+    return Array.isArray(given) ? answers : (answers[0] ?? missing());
+  }
+
+  /**
+   * What all calls so far have cost at these prices, what they would have cost had the cloud answered every one, and
+   * what was saved. Tokens that the cloud did not report are estimated from those that it did.
+   */
+  async ledger(prices: Prices): Promise<LedgerSummary> {
+    if (this.#destroyed) throw new DestroyedError('the desk was destroyed');
+    const { client } = this.#parts;
+    if (!client) throw new InvalidInputError('this desk was made with only_in_cloud; it saves nothing');
+    return client.call('ledger', { calls: this.#ledger.calls, prices: checkPrices(prices) });
   }
 
   /**
@@ -213,7 +237,8 @@ export class Frontdesk {
     if (this.#destroyed) throw new DestroyedError('the desk was destroyed');
     const { client } = this.#parts;
     if (!client || !this.info?.reflex) throw new InvalidInputError('this desk was made without a reflex model');
-    return new Task(client, name);
+    const onTaught = (info: TaskInfo) => this.#improver?.note(name, info);
+    return new Task(client, name, { textOf: (about) => this.#texts.get(about), onTaught });
   }
 
   /** Ends the worker and frees its memory; calls in flight and later ones reject. May be called again. */
@@ -227,10 +252,15 @@ export class Frontdesk {
     const checked = checkChatRequest(request);
     const { signal } = options;
     const run = new Run(signal, onSend);
-    const outcome = await askWhole(policy.mode, run, {
-      device: client && (() => client.call('chat', { ...checked, policy }, { signal })),
-      cloud: cloud && (() => cloud.chat(checked, { ...(signal && { signal }), onSend: run.onSend })),
-    });
+    let outcome;
+    try {
+      outcome = await askWhole(policy.mode, run, {
+        device: client && (() => client.call('chat', { ...checked, policy }, { signal })),
+        cloud: cloud && (() => cloud.chat(checked, { ...(signal && { signal }), onSend: run.onSend })),
+      });
+    } finally {
+      this.#ledger.note(run, { size: chatSize(checked, cloud), ...(outcome && { outcome }) });
+    }
     return toCompletion(outcome, run, { info: this.info, logprobs: request.logprobs === true });
   }
 
@@ -259,6 +289,7 @@ export class Frontdesk {
           client.call('chat', { ...request, policy }, { signal, onEvent: (event) => { if (isDelta(event)) push(event); } })),
       cloud: cloud && ((push, signal) => cloud.chat(request, { signal, onSend: run.onSend, onDelta: push })),
     });
+    let outcome: Awaited<ReturnType<typeof pieces.next>>['value'] | undefined;
     try {
       let first = true;
       for (;;) {
@@ -266,12 +297,15 @@ export class Frontdesk {
         if (first) yield chunks.first();
         first = false;
         if (next.done) {
+          outcome = next.value;
           yield chunks.last(next.value, run, this.info);
           return;
         }
         yield chunks.piece(next.value);
       }
     } finally {
+      const size = chatSize(request, cloud);
+      this.#ledger.note(run, { size, ...(outcome && 'source' in outcome && { outcome }) });
       await pieces.return(undefined as never);
     }
   }
@@ -289,6 +323,15 @@ export class Frontdesk {
     if (!cloud && (mode === 'only_in_cloud' || mode === 'prefer_in_cloud')) throw new InvalidInputError(`mode ${mode} needs a cloud`);
     return { policy: { mode, threshold }, client, onSend, cloud: mode === 'only_on_device' ? undefined : cloud };
   }
+}
+
+/** Bytes of the request that the cloud would get. */
+function chatSize(request: Omit<ChatRequest, 'policy'>, cloud: CloudProvider | undefined): number {
+  return cloud?.sizeOf?.(request) ?? new TextEncoder().encode(JSON.stringify(request.messages)).byteLength;
+}
+
+function missing(): never {
+  throw new InternalError('an answer is missing');
 }
 
 interface Sides {

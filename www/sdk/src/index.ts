@@ -11,16 +11,21 @@ export {
   type EmbedOptions,
   Frontdesk,
 } from './frontdesk.js';
+export type { OnImproved } from './idle_improver.js';
 export { DEFAULT_MODEL, type ModelByUrl, type ModelChoice } from './models.js';
 export type {
   Budget,
   ChatMessage,
+  Comparison,
   Decision,
   Embedding,
   Evaluation,
+  Improvement,
   Label,
   LabelProbability,
   LearnProgress,
+  LedgerSummary,
+  LedgerWorld,
   LocalClassification,
   LocalCompletion,
   LocalEmbeddings,
@@ -29,6 +34,7 @@ export type {
   ModelInfo,
   ModuleVariant,
   PrefillProgress,
+  Prices,
   ReflexInfo,
   TaskGuarantee,
   TaskInfo,
@@ -48,4 +54,4 @@ export type {
   CloudUsage,
 } from './providers/provider.js';
 export type * from './results.js';
-export { type CalibrateOptions, type Example, type JudgeOptions, type LearnOptions, Task } from './task.js';
+export { type AnswerOrReceipt, type CalibrateOptions, type Example, type ImproveOptions, type JudgeOptions, type LearnOptions, Task } from './task.js';

@@ -95,6 +95,8 @@ export interface Classification extends Provenance {
   readonly probabilities: readonly LabelProbability[];
   /** The device's answer, whenever there was one. */
   readonly local?: LocalClassification;
+  /** Whether the cloud's answer was kept for the task to learn from, where that was wanted. */
+  readonly lesson?: 'kept' | 'not_kept';
 }
 
 /** The `frontdesk` field of chat completions. */

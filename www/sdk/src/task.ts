@@ -1,7 +1,7 @@
 /** A task of a desk: learnt from examples, judged, certified, and kept on the device. */
 import type { EngineClient } from './client.js';
 import { InvalidInputError } from './errors.js';
-import type { Budget, Evaluation, LearnProgress, PrefillProgress, TaskGuarantee, TaskInfo } from './protocol.js';
+import type { Budget, Evaluation, Improvement, LearnProgress, PrefillProgress, TaskGuarantee, TaskInfo } from './protocol.js';
 
 /** A text and the label it should get. */
 export interface Example {
@@ -9,7 +9,15 @@ export interface Example {
   readonly label: string;
 }
 
+/** Something that a call gave back: an answer, or the receipt of a request. */
+export type AnswerOrReceipt = object;
+
 export interface LearnOptions {
+  /**
+   * `classes` makes every label count the same, however many examples it has; `none` (default) every example.
+   * Balanced, rare labels are found more often, and frequent ones less.
+   */
+  readonly balance?: 'none' | 'classes';
   /** The call rejects with `signal.reason`, at once; the task stays as it was. */
   readonly signal?: AbortSignal;
   /** Texts read and in all, then the share of the learning that is done. */
@@ -21,6 +29,14 @@ export interface JudgeOptions {
   readonly signal?: AbortSignal;
   /** Texts read and in all. */
   readonly onProgress?: (progress: PrefillProgress) => void;
+}
+
+export interface ImproveOptions extends Omit<LearnOptions, 'balance'> {
+  /**
+   * Labelled texts to compare the new with the old on, like the texts to come and never learnt from: for instance a random
+   * sample that people have labelled.
+   */
+  readonly fresh?: readonly Example[];
 }
 
 export interface CalibrateOptions extends JudgeOptions {
@@ -47,10 +63,15 @@ const MAX_EXAMPLES = 100_000;
 export class Task {
   readonly name: string;
   readonly #client: EngineClient;
+  readonly #textOf: (answer: AnswerOrReceipt) => string | undefined;
+  readonly #onTaught: (info: TaskInfo) => void;
 
-  constructor(client: EngineClient, name: string) {
+  /** @internal */
+  constructor(client: EngineClient, name: string, { textOf, onTaught }: TaskLinks) {
     this.#client = client;
     this.name = checkTaskName(name);
+    this.#textOf = textOf;
+    this.#onTaught = onTaught;
   }
 
   /** What was learnt; `null` where nothing was. */
@@ -60,10 +81,13 @@ export class Task {
 
   /**
    * Learns from all examples anew, in the place of what was learnt before, and keeps the result on the device. Takes at
-   * least two labels; the words of a label's name count as one example. The guarantee is gone: `calibrate` again.
+   * least two labels; the words of a label's name count as one example. The guarantee is gone: `calibrate` again. So
+   * is what `correct` has noted and nothing has learnt from yet. `rollback` brings both back.
    */
-  async learn(examples: readonly Example[], { signal, onProgress }: LearnOptions = {}): Promise<TaskInfo> {
-    return this.#client.call('learnTask', { task: this.name, ...checkExamples(examples) }, { signal, onEvent: onProgress });
+  async learn(examples: readonly Example[], { balance = 'none', signal, onProgress }: LearnOptions = {}): Promise<TaskInfo> {
+    if (!['none', 'classes'].includes(balance)) throw new InvalidInputError("balance must be 'none' or 'classes'");
+    const request = { task: this.name, ...checkExamples(examples), balance: balance === 'classes' };
+    return this.#client.call('learnTask', request, { signal, onEvent: onProgress });
   }
 
   /** How good the answers are on examples that it has not learnt from. */
@@ -73,14 +97,51 @@ export class Task {
 
   /**
    * Finds the lowest threshold whose errors are within the budget, on examples that it has not learnt from and that are
-   * like the texts to come. Where `certified` is null in the answer there is no guarantee.
+   * like the texts to come; examples most of which it has learnt from are refused. Where `certified` is null in the
+   * answer there is no guarantee.
+   *
+   * Their vectors are kept, so that another budget can be tried without examples (`undefined`), at once, and a
+   * version that `improve` promotes is certified anew. The budget in use is the one tried last.
    */
   async calibrate(
-    examples: readonly Example[],
+    examples: readonly Example[] | undefined,
     { maxError, confidence = DEFAULT_CONFIDENCE, risk = 'added', shift = 1, signal, onProgress }: CalibrateOptions,
   ): Promise<TaskGuarantee> {
-    const request = { task: this.name, ...checkExamples(examples), budget: { maxError, confidence, risk, shift } };
-    return this.#client.call('calibrateTask', request, { signal, onEvent: onProgress });
+    const request = { task: this.name, budget: { maxError, confidence, risk, shift } };
+    if (examples === undefined) return this.#client.call('recalibrateTask', request, { signal });
+    return this.#client.call('calibrateTask', { ...request, ...checkExamples(examples) }, { signal, onEvent: onProgress });
+  }
+
+  /**
+   * Notes what the right label of a text is, for `improve` to learn from; a label may be new. Takes the text, or the answer
+   * to it, or the receipt of its request. Only a vector of the text is kept.
+   *
+   * Corrections change nothing by themselves, and nothing is promoted on their word alone: they were chosen because the
+   * answer was wrong, so every challenger looks better on them.
+   */
+  async correct(textOrAnswer: string | AnswerOrReceipt, label: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<TaskInfo> {
+    const text = typeof textOrAnswer === 'string' ? textOrAnswer : this.#textOf(textOrAnswer);
+    if (text === undefined) throw new InvalidInputError('what is corrected must be a text, an answer of this desk to one, or the receipt of its request');
+    const request = { task: this.name, ...checkExamples([{ text, label }]), teacher: 'person' } as const;
+    const info = await this.#client.call('teachTask', request, { signal });
+    this.#onTaught(info);
+    return info;
+  }
+
+  /**
+   * Learns a challenger from everything that was learnt before and from what waits: corrections, and answers of the cloud
+   * that were kept (`learnFromCloud`). It takes over where it is shown to be better, by McNemar's test at 5%, on texts
+   * that neither has learnt from: `fresh` ones, and every second answer of the cloud, taken at its word; and where it is
+   * not worse on the examples of `calibrate`. The guarantee is then certified anew. Other calls are answered meanwhile.
+   */
+  async improve({ fresh = [], signal, onProgress }: ImproveOptions = {}): Promise<Improvement> {
+    const rows = fresh.length === 0 ? { texts: [], labels: [] } : checkExamples(fresh);
+    return this.#client.call('improveTask', { task: this.name, ...rows }, { signal, onEvent: onProgress });
+  }
+
+  /** Goes back to what was learnt before the last `learn`, `import` or promotion; two versions are kept. */
+  async rollback(): Promise<TaskInfo> {
+    return this.#client.call('rollbackTask', { task: this.name });
   }
 
   /** The task as one file, for `import` on another device with the same reflex model. It holds no text. */
@@ -98,6 +159,13 @@ export class Task {
   async forget(): Promise<void> {
     await this.#client.call('forgetTask', { task: this.name });
   }
+}
+
+/** What a task needs of its desk. */
+export interface TaskLinks {
+  /** The text that an answer or a receipt is about. */
+  readonly textOf: (answer: AnswerOrReceipt) => string | undefined;
+  readonly onTaught: (info: TaskInfo) => void;
 }
 
 export function checkTaskName(name: string): string {

@@ -33,29 +33,28 @@ export class TaskShelf {
     return this.#module.Task.open(bytes, this.encoderSha256);
   }
 
-  async find(name: string): Promise<Task | undefined> {
+  /** Calls `work` with the task, if there is one; it must not use it later, as the task may be replaced then. */
+  async find<T>(name: string, work: (task: Task) => T): Promise<T | undefined> {
+    if (!this.#open.has(name)) {
+      const bytes = await readTask({ name, version: 0 });
+      if (bytes && !this.#open.has(name)) this.#open.set(name, { task: this.open(bytes), kept: true });
+    }
     const open = this.#open.get(name);
-    if (open) return open.task;
-    const bytes = await readTask({ name, version: 0 });
-    if (!bytes) return undefined;
-    const task = this.open(bytes);
-    this.#open.set(name, { task, kept: true });
-    return task;
+    return open && work(open.task);
   }
 
   /** What the task has learnt; `null` where there is none. */
   async describe(name: string): Promise<TaskInfo | null> {
-    const task = await this.find(name);
-    if (!task) return null;
-    const kept = this.#open.get(name)?.kept === true;
-    return { ...task.describe(), kept, earlier: (await this.#earlier(name)).length };
+    const found = await this.find(name, (task) => task.describe());
+    if (!found) return null;
+    return { ...found, kept: this.#open.get(name)?.kept === true, earlier: (await this.#earlier(name)).length };
   }
 
   /** As `find`, but a task that is not there is an error. */
-  async get(name: string): Promise<Task> {
-    const task = await this.find(name);
-    if (!task) throw new InvalidInputError(`the task "${name}" has not learnt anything yet`);
-    return task;
+  async use<T>(name: string, work: (task: Task) => T): Promise<T> {
+    const found = await this.find(name, (task) => ({ result: work(task) }));
+    if (!found) throw new InvalidInputError(`the task "${name}" has not learnt anything yet`);
+    return found.result;
   }
 
   /** Puts the task in the place of an earlier one of its name; where the device has no room, the earlier one stays. */
@@ -75,10 +74,11 @@ export class TaskShelf {
 
   /** As `keep`, and what was there before can be had back. */
   async replace(name: string, task: Task): Promise<void> {
-    const before = await this.find(name).catch(() => undefined);
+    // One that cannot be read is not worth keeping.
+    const before = await this.find(name, (earlier) => new Uint8Array(earlier.export())).catch(() => undefined);
     if (before) {
       try {
-        await this.#keepEarlier(name, [new Uint8Array(before.export()), ...(await this.#earlier(name))]);
+        await this.#keepEarlier(name, [before, ...(await this.#earlier(name))]);
       } catch (error) {
         task.free();
         throw error;

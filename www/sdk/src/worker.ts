@@ -1,9 +1,9 @@
 /** The worker: owns the engine, answers the protocol's verbs one at a time, and listens for aborts. */
 import type { DownloadOptions } from './download.js';
-import { type ByteSource, type Encoder, type JudgeRequest, type Model, type StartedEngine, startEngineModule, type Task } from './engine_module.js';
+import { type ByteSource, type Encoder, type Model, type StartedEngine, startEngineModule, type Task, type TaskJob } from './engine_module.js';
 import { EngineCrashedError, InternalError, InvalidInputError } from './errors.js';
-import { type OnCrash, runJob, SerialQueue } from './job_queue.js';
-import type { ApplyTaskRequest, ChatDelta, FromWorker, LearnProgress, ModelFile, ModelInfo, PrefillProgress, Protocol, TaskInfo, ToWorker, Verb } from './protocol.js';
+import { type JobOptions, type OnCrash, runJob, SerialQueue } from './job_queue.js';
+import type { FromWorker, LearnProgress, ModelFile, ModelInfo, PrefillProgress, Protocol, TaskInfo, ToWorker, Verb } from './protocol.js';
 import { forgetModel, isIntact, openModel, type OpenedModel } from './store.js';
 import { TaskShelf } from './task_shelf.js';
 import { toWireError } from './wire_errors.js';
@@ -105,42 +105,41 @@ const handlers: Handlers = {
         if (event.type !== 'learning') emit(event);
       },
     }),
-  learnTask: ({ task: name, ...examples }, context) =>
+  learnTask: ({ task: name, ...examples }, { signal, emit }) =>
     changeTask(name, async ({ encoder, tasks }) => {
-      const { task } = await runTaskJob(encoder.learn({ ...examples, encoderSha256: tasks.encoderSha256 }), context);
+      const { task } = await runTaskJob(encoder.learn({ ...examples, encoderSha256: tasks.encoderSha256 }), signal, learningTo(emit));
       await tasks.replace(name, task);
       return described(name);
     }),
   applyTask: async ({ task: name, ...request }, { signal, emit }) => {
     const { encoder, tasks } = taskSide();
-    return runJob(encoder.apply(await tasks.get(name), request), { signal, onCrash, onEvent: prefillTo(emit) });
+    return runJob(await tasks.use(name, (task) => encoder.apply(task, request)), { signal, onCrash, onEvent: prefillTo(emit) });
   },
   evaluateTask: ({ task: name, ...rows }, { signal, emit }) =>
     changeTask(name, async ({ encoder, tasks }) =>
-      runJob(encoder.evaluate(await tasks.get(name), rows), { signal, onCrash, onEvent: prefillTo(emit), queue }),
+      runJob(await tasks.use(name, (task) => encoder.evaluate(task, rows)), { signal, onCrash, onEvent: prefillTo(emit), queue }),
     ),
-  calibrateTask: ({ task: name, budget, ...rows }, context) =>
+  calibrateTask: ({ task: name, budget, ...rows }, { signal, emit }) =>
     changeTask(name, async ({ encoder, tasks }) => {
-      const { task, result } = await runTaskJob(encoder.certify(await tasks.get(name), rows, budget), context);
+      const { task, result } = await runTaskJob(await tasks.use(name, (task) => encoder.certify(task, rows, budget)), signal, prefillTo(emit));
       await tasks.keep(name, task);
       return result;
     }),
   recalibrateTask: ({ task: name, budget }) =>
     changeTask(name, async ({ tasks }) => {
-      const task = await tasks.get(name);
-      const guarantee = task.recertify(budget);
+      const { task, guarantee } = await tasks.use(name, (used) => ({ task: used, guarantee: used.recertify(budget) }));
       await tasks.keep(name, task);
       return guarantee;
     }),
-  teachTask: ({ task: name, teacher, ...rows }, context) =>
+  teachTask: ({ task: name, teacher, ...rows }, { signal, emit }) =>
     changeTask(name, async ({ encoder, tasks }) => {
-      const { task } = await runTaskJob(encoder.teach(await tasks.get(name), rows, teacher), context);
+      const { task } = await runTaskJob(await tasks.use(name, (task) => encoder.teach(task, rows, teacher)), signal, prefillTo(emit));
       await tasks.keep(name, task);
       return described(name);
     }),
-  improveTask: ({ task: name, ...rows }, context) =>
+  improveTask: ({ task: name, ...rows }, { signal, emit }) =>
     changeTask(name, async ({ encoder, tasks }) => {
-      const { task, result } = await runTaskJob(encoder.improve(await tasks.get(name), rows), context);
+      const { task, result } = await runTaskJob(await tasks.use(name, (task) => encoder.improve(task, rows)), signal, learningTo(emit));
       await (result.outcome === 'promoted' ? tasks.replace(name, task) : tasks.keep(name, task));
       return result;
     }),
@@ -150,7 +149,7 @@ const handlers: Handlers = {
       return described(name);
     }),
   describeTask: ({ task: name }) => taskSide().tasks.describe(name),
-  exportTask: ({ task: name }) => changeTask(name, async ({ tasks }) => new Uint8Array((await tasks.get(name)).export())),
+  exportTask: ({ task: name }) => changeTask(name, ({ tasks }) => tasks.use(name, (task) => new Uint8Array(task.export()))),
   importTask: ({ task: name, bytes }) =>
     changeTask(name, async ({ tasks }) => {
       await tasks.replace(name, tasks.open(bytes));
@@ -161,7 +160,10 @@ const handlers: Handlers = {
       await tasks.forget(name);
       return null;
     }),
-  ledger: ({ calls, prices }) => Promise.resolve(startedEngine().module.summariseLedger(calls, prices)),
+  ledger: ({ calls, prices }) => {
+    if (!engine) throw new InternalError('no engine is loaded');
+    return Promise.resolve(engine.module.summariseLedger(calls, prices));
+  },
 };
 
 /** These take their turns step by step: a request that comes while a task learns is answered in between. */
@@ -225,32 +227,42 @@ async function described(name: string): Promise<TaskInfo> {
   return info;
 }
 
-/** Runs a job that makes a task; the task is the caller's to keep or to free. */
-async function runTaskJob<Result>(
-  job: TaskJob<Result>,
-  { signal, emit }: { readonly signal: AbortSignal; readonly emit: (event: PrefillProgress | LearnProgress) => void },
-): Promise<{ readonly task: Task; readonly result: Result }> {
+/** Runs a job that makes a task, step by step in turn; the task is the caller's to keep or to free. */
+async function runTaskJob<Result>(job: TaskJob<Result>, signal: AbortSignal, onEvent: JobOptions['onEvent']): Promise<{ readonly task: Task; readonly result: Result }> {
   let task: Task | undefined;
   const step = async () => {
     const done = await job.step();
     if (done.type === 'done') task = job.task();
     return done;
   };
-  const onEvent = (event: PrefillProgress | LearnProgress | ChatDelta) => {
-    if (event.type !== 'delta') emit(event as PrefillProgress);
+  const free = () => {
+    job.free();
   };
-  const result = await runJob({ step, free: () => job.free() }, { signal, onCrash, onEvent, queue });
+  const result = await runJob({ step, free }, { signal, onCrash, onEvent, queue });
   if (!task) throw new InternalError('the job made no task');
   return { task, result };
 }
 
-PREFILL_TO
+/** Hands on texts read and the share that is learnt. */
+function learningTo(emit: (event: PrefillProgress | LearnProgress) => void): JobOptions['onEvent'] {
+  return (event) => {
+    if (event.type !== 'delta') emit(event);
+  };
+}
+
+/** Hands on progress and nothing else. */
+function prefillTo(emit: (event: PrefillProgress) => void): JobOptions['onEvent'] {
+  return (event) => {
+    if (event.type === 'prefill') emit(event);
+  };
+}
+
 async function answer<V extends Verb>(message: RequestMessage<V>): Promise<void> {
   const { id, verb, request } = message;
   const abort = new AbortController();
   aborts.set(id, abort);
   try {
-    const response = await queue.run(async () => {
+    const work = async () => {
       abort.signal.throwIfAborted();
       if (crash) throw crash;
       return handlers[verb](request, {
@@ -259,7 +271,8 @@ async function answer<V extends Verb>(message: RequestMessage<V>): Promise<void>
           scope.postMessage({ id, verb, event } as FromWorker);
         },
       });
-    });
+    };
+    const response = await (STEPWISE.has(verb) ? work() : queue.run(work));
     scope.postMessage({ id, verb, response } as FromWorker);
   } catch (error) {
     const failure = error instanceof WebAssembly.RuntimeError ? noteCrash(error) : error;

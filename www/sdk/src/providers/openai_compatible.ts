@@ -57,25 +57,25 @@ class OpenaiCompatible implements CloudProvider {
     this.#timeoutMs = timeoutMs;
   }
 
+  sizeOf(request: CloudClassifyRequest | CloudChatRequest): number {
+    return byteLength(JSON.stringify(this.#fields(request)));
+  }
+
   async classify(request: CloudClassifyRequest, options: CloudOptions) {
-    const body = {
-      model: this.#model,
-      temperature: 0,
-      messages: [
-        { role: 'system', content: classifyInstructions(request) },
-        { role: 'user', content: request.text },
-      ],
-    };
-    const { text, usage } = await this.#request(body, options, readWhole);
+    const { text, usage } = await this.#request(this.#fields(request), options, readWhole);
     return { value: matchLabel(text, request.labels), usage };
   }
 
   async chat(request: CloudChatRequest, options: CloudOptions & { readonly onDelta?: (delta: CloudDelta) => void }) {
     const { onDelta } = options;
-    const body = { model: this.#model, ...chatFields(request) };
+    const body = this.#fields(request);
     if (!onDelta) return this.#request(body, options, readWhole);
     const streamed = { ...body, stream: true, stream_options: { include_usage: true } };
     return this.#request(streamed, options, (response, deadline) => readStream(response, deadline, onDelta));
+  }
+
+  #fields(request: CloudClassifyRequest | CloudChatRequest): object {
+    return { model: this.#model, ...('labels' in request ? classifyFields(request) : chatFields(request)) };
   }
 
   async #request(
@@ -88,7 +88,7 @@ class OpenaiCompatible implements CloudProvider {
       throw new CloudPausedError('the backend asked not to be called yet', { details: { retryAfterMs: pauseMs } });
     }
     const body = JSON.stringify(fields);
-    const bytes = new TextEncoder().encode(body).byteLength;
+    const bytes = byteLength(body);
     const deadline = new Deadline(this.#timeoutMs, signal);
     try {
       onSend({ url: this.#url.href, bytes, body, at: new Date().toISOString() });
@@ -146,6 +146,18 @@ function checkedUrl(given: string | URL): URL {
     throw new InvalidInputError('the cloud url must not carry a user name or password: keys live in your backend');
   }
   return url;
+}
+
+function byteLength(text: string): number {
+  return new TextEncoder().encode(text).byteLength;
+}
+
+function classifyFields(request: CloudClassifyRequest): object {
+  const messages = [
+    { role: 'system', content: classifyInstructions(request) },
+    { role: 'user', content: request.text },
+  ];
+  return { temperature: 0, messages };
 }
 
 function classifyInstructions({ labels, subject = 'customer message' }: CloudClassifyRequest): string {

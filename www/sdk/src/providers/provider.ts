@@ -59,6 +59,8 @@ export interface CloudOptions {
  * when aborted.
  */
 export interface CloudProvider {
+  /** Bytes of the body that it would send; nothing is sent. Lets the ledger tell what calls would have cost. */
+  sizeOf?(request: CloudClassifyRequest | CloudChatRequest): number;
   classify(request: CloudClassifyRequest, options: CloudOptions): Promise<CloudClassification>;
   /** With `onDelta` the answer is streamed; the pieces joined are the `text` of the result. */
   chat(request: CloudChatRequest, options: CloudOptions & { readonly onDelta?: (delta: CloudDelta) => void }): Promise<CloudCompletion>;
