@@ -96,6 +96,7 @@ export async function createDesk(page: Page, options: Omit<CreateOptions, 'cloud
       cloud: {
         classify: (...call) => window.cloud.classify(...call),
         chat: (...call) => window.cloud.chat(...call),
+        sizeOf: (request) => window.cloud.sizeOf?.(request) ?? 0,
       },
     });
     return window.desk.info;

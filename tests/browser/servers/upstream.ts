@@ -22,8 +22,8 @@ const USAGE = { prompt_tokens: 42, completion_tokens: 3, total_tokens: 45 };
 export class Upstream {
   static readonly path = '/v1/chat/completions';
   behaviour: Behaviour = 'answer';
-  /** What the assistant says. */
-  text = '';
+  /** What the assistant says: always this, or what it makes of the request's body. */
+  text: string | ((body: string) => string) = '';
   /** The bodies received, as they were sent. */
   readonly bodies: string[] = [];
   /** The headers of each request received. */
@@ -33,7 +33,7 @@ export class Upstream {
   readonly #open = new Set<ServerResponse>();
 
   /** Answers well, `text` from now on, and forgets what was received. */
-  reset(text: string): void {
+  reset(text: Upstream['text']): void {
     this.behaviour = 'answer';
     this.text = text;
     this.bodies.length = 0;
@@ -55,12 +55,16 @@ export class Upstream {
     const { stream } = JSON.parse(body) as { stream?: boolean };
     const misbehave = FAULTS[this.behaviour];
     if (misbehave) misbehave(response);
-    else if (stream === true) await this.#stream(response);
-    else this.#answer(response);
+    else if (stream === true) await this.#stream(response, this.#say(body));
+    else this.#answer(response, this.#say(body));
   }
 
-  #answer(response: ServerResponse): void {
-    const choice = { index: 0, message: { role: 'assistant', content: this.text }, finish_reason: 'stop' };
+  #say(body: string): string {
+    return typeof this.text === 'string' ? this.text : this.text(body);
+  }
+
+  #answer(response: ServerResponse, text: string): void {
+    const choice = { index: 0, message: { role: 'assistant', content: text }, finish_reason: 'stop' };
     const body = JSON.stringify({ id: 'x', object: 'chat.completion', model: 'big-model', choices: [choice], usage: USAGE });
     response.setHeader('content-type', 'application/json; charset=utf-8');
     if (this.behaviour === 'answer') {
@@ -71,12 +75,12 @@ export class Upstream {
     }
   }
 
-  async #stream(response: ServerResponse): Promise<void> {
+  async #stream(response: ServerResponse, text: string): Promise<void> {
     response.setHeader('content-type', 'text/event-stream');
     const send = (choices: unknown[], more: object = {}) =>
       response.write(`data: ${JSON.stringify({ id: 'x', object: 'chat.completion.chunk', model: 'big-model', choices, ...more })}\n\n`);
     send([{ index: 0, delta: { role: 'assistant', content: '' }, finish_reason: null }]);
-    const words = this.text.match(/\S+\s*/g) ?? [];
+    const words = text.match(/\S+\s*/g) ?? [];
     const spoken = { answer: words.length, cut: 1, cut_early: 0 }[this.behaviour as string] ?? 0;
     for (const word of words.slice(0, spoken)) {
       send([{ index: 0, delta: { content: word }, finish_reason: null }]);
