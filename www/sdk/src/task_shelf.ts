@@ -12,6 +12,8 @@ export class TaskShelf {
   readonly encoderSha256: string;
   readonly #module: EngineModule;
   readonly #open = new Map<string, { readonly task: Task; readonly kept: boolean }>();
+  /** How many earlier versions there are, once that was looked up: every answer asks. */
+  readonly #earlierCounts = new Map<string, number>();
   /** Earlier versions, newest first, where the browser cannot keep files. */
   readonly #unkept = new Map<string, readonly Uint8Array<ArrayBuffer>[]>();
   readonly #queues = new Map<string, SerialQueue>();
@@ -47,7 +49,9 @@ export class TaskShelf {
   async describe(name: string): Promise<TaskInfo | null> {
     const found = await this.find(name, (task) => task.describe());
     if (!found) return null;
-    return { ...found, kept: this.#open.get(name)?.kept === true, earlier: (await this.#earlier(name)).length };
+    const earlier = this.#earlierCounts.get(name) ?? (await this.#earlier(name)).length;
+    this.#earlierCounts.set(name, earlier);
+    return { ...found, kept: this.#open.get(name)?.kept === true, earlier };
   }
 
   /** As `find`, but a task that is not there is an error. */
@@ -124,6 +128,7 @@ export class TaskShelf {
   /** Keeps the newest of the files; the oldest is written first, so that what fails leaves no gap. */
   async #keepEarlier(name: string, files: readonly Uint8Array<ArrayBuffer>[]): Promise<void> {
     const versions = files.slice(0, MOST_EARLIER);
+    this.#earlierCounts.delete(name);
     for (let version = MOST_EARLIER; version > 0; version--) {
       const bytes = versions[version - 1];
       if (!bytes) {
