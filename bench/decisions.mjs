@@ -11,7 +11,7 @@ import { toMarkdown } from './report/tables.mjs';
 const docs = fileURLToPath(new URL('../docs/', import.meta.url));
 const folder = path.join(docs, 'results');
 const results = JSON.parse(readFileSync(path.join(folder, 'decisions.json'), 'utf8'));
-const { banking77: banking, clinc150: clinc, banking77_oos: oos, cascade, ladder } = results;
+const { banking77: banking, clinc150: clinc, banking77_oos: oos, cascade, ladder, label_scores: labelScores } = results;
 const NOTHING = 'no guarantee';
 
 const percent = (share, digits = 1) =>
@@ -148,6 +148,35 @@ function strangers() {
   };
 }
 
+function signs() {
+  return {
+    title: 'Signs of strangeness: AUROC of the out-of-scope rows of CLINC150',
+    columns: ['rows', 'energy', 'nearest examples', 'Mahalanobis', 'relative Mahalanobis', 'energy and nearest examples (shipped)'],
+    rows: clinc.signs.map((row) => [
+      row.rows,
+      ...['energy', 'nearest_examples', 'mahalanobis', 'relative_mahalanobis', 'shipped'].map((name) => digits3(row[name])),
+    ]),
+  };
+}
+
+function blends() {
+  const sets = { snips: 'Snips', bitext_support: 'Bitext customer support' };
+  return {
+    title: 'Few examples, and label scores of the language model beside them',
+    columns: ['rows', 'examples a label', 'task', 'with label scores', 'their share, median', 'label scores alone'],
+    rows: Object.entries(labelScores).flatMap(([name, { labels, rows, draws, table }]) =>
+      table.map(({ shots, task, blend, language_model: alone, share }) => [
+        `${sets[name]}, ${labels} labels, ${rows} test rows, median of ${draws} draws`,
+        String(shots),
+        percent(task),
+        percent(blend),
+        String(share),
+        percent(alone),
+      ]),
+    ),
+  };
+}
+
 function costs() {
   const row = (result) => [
     percent(result.cloud_accuracy, 0),
@@ -253,7 +282,7 @@ for (const { file, svg } of drawn) writeFileSync(path.join(folder, file), svg);
 const machine = describeMachine({ chromium: EXECUTABLE });
 const part = [
   `Measured on ${new Date().toISOString().slice(0, 10)} with \`./build.sh decisions\`, natively, on ${machine.cores} cores of ${machine.cpu}; all figures in [decisions.json](results/decisions.json).`,
-  ...[targets(), accuracies(), certificates(), violations(), strangers(), costs(), rungs()].map(toMarkdown),
+  ...[targets(), accuracies(), certificates(), violations(), strangers(), signs(), costs(), rungs(), blends()].map(toMarkdown),
   ...drawn.map(({ file, title }) => `![${title}](results/${file})`),
 ].join('\n\n');
 replacePart(path.join(docs, 'decisions.md'), { verb: 'decisions', part });

@@ -44,6 +44,8 @@ pub struct Prediction {
     pub confidence: f64,
     /// How unlike the examples the vector is: 0 on average, larger is stranger.
     pub strangeness: f64,
+    /// What that is made of.
+    pub signs: Signs,
     /// Cosine with the nearest example, -1 to 1.
     pub nearest: f32,
     /// Whether that is too much for any class.
@@ -121,12 +123,14 @@ impl Task {
         let logits = self.head.logits(&Array2::from_shape_fn((1, vector.len()), |at| vector[at.1]));
         let log_probabilities = self.mixture.apply(logits.row(0), &votes);
         let (best, confidence) = surest(&log_probabilities);
-        let strangeness = self.gate.score(Signs::new(logits.iter(), votes.distance));
+        let signs = Signs::new(logits.iter(), votes.distance);
+        let strangeness = self.gate.score(signs);
         Prediction {
             probabilities: log_probabilities.iter().map(|x| f64::from(*x).exp()).collect(),
             best,
             confidence: self.calibrator.apply(confidence),
             strangeness,
+            signs,
             nearest: votes.nearest,
             is_out_of_scope: self.gate.is_out_of_scope(strangeness),
         }

@@ -105,7 +105,7 @@ fn report(mut results: Vec<(f64, bool)>, labels: usize) {
     }
 }
 
-fn classify(
+pub(crate) fn classify(
     model: &mut LanguageModel<Cpu>,
     classifier: &mut Classifier,
     request: ClassifyRequest,
@@ -118,6 +118,6 @@ fn classify(
     }
 }
 
-fn label(name: &str) -> Label {
+pub(crate) fn label(name: &str) -> Label {
     Label { name: name.to_owned(), description: None }
 }

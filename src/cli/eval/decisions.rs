@@ -1,8 +1,10 @@
 //! `frontdesk eval decisions`: every figure of docs/decisions.md, as JSON.
 
 use super::baseline;
+use super::blend;
 use super::curves::{reliability, risk_coverage, round};
 use super::ladder;
+use super::mahalanobis::Mahalanobis;
 use super::rows::{Row, few, label_indices, label_names, read_rows, split};
 use super::simulation::{Request, cascade, violations};
 use super::trial::{
@@ -22,6 +24,8 @@ const DRAWS: u64 = 20;
 const MAX_ERROR: f64 = 0.02;
 /// The validation rows of CLINC150 are known to be easier than its test rows.
 const CLINC_SHIFT: f64 = 1.5;
+/// Vectors of a text that its features are made of.
+const TAPS: usize = 4;
 /// Of the simulated stream, grade-school maths.
 const MATHS_SHARE: f64 = 0.05;
 /// Tokens of a written solution.
@@ -97,10 +101,19 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         vectors: vectoriser.of_rows(&valid)?,
         labels: label_indices(&valid, &clinc.names)?,
     };
+    let signs = strange_signs(&clinc, &valid, &strange)?;
     let mut clinc_full = clinc_full(&clinc, &valid, &strange)?;
+    clinc_full.figures["signs"] = signs;
     merge(&mut clinc_full.figures, shots(&clinc, "clinc150_oos", &mut vectoriser)?);
     note("out of scope");
     result["banking77_oos"] = banking_oos(&mut vectoriser, &data("banking77_oos"))?;
+    note("label scores beside few examples");
+    let mut blends = serde_json::Map::new();
+    for name in ["snips", "bitext_support"] {
+        let paths = (&*data(name).join("train.jsonl"), &*data(name).join("test.jsonl"));
+        blends.insert(name.to_owned(), blend::compare(options, &mut vectoriser, paths)?);
+    }
+    result["label_scores"] = Value::Object(blends);
     note("cascade");
     let maths = |name: &str| read_rows(&data("escalate_gsm8k").join(name));
     let maths = [maths("train_500.jsonl")?, maths("test.jsonl")?];
@@ -308,6 +321,43 @@ fn strangeness(name: &str, inside: &[Prediction], outside: &[Prediction]) -> Val
         format!("{name}_kept_out"): kept_out(outside),
         format!("{name}_in_scope_kept_out"): kept_out(inside),
     })
+}
+
+/// How well each sign, and each distance that a gate could look at, tells rows without a label from the
+/// others.
+fn strange_signs(set: &Set, valid: &Labelled, strange: &Strange) -> Result<Value> {
+    let (task, _) = set.setting.learn(&set.train, 0)?;
+    // The encoder's own vector comes first.
+    let own = set.train.vectors.width / TAPS;
+    let distances = Mahalanobis::fit(&set.train, set.names.len(), own)?;
+    let mut table = Vec::new();
+    for (rows, inside, outside) in
+        [("validation", &valid.vectors, &strange.valid), ("test", &set.test.vectors, &strange.test)]
+    {
+        let signs = |vectors: &Vectors| -> Result<Vec<[f64; 5]>> {
+            let predictions = predict(&task, vectors)?.into_iter();
+            let rows = predictions.zip(distances.distances(vectors));
+            Ok(rows
+                .map(|(row, [plain, relative])| {
+                    [row.signs.energy, row.signs.distance, plain, relative, row.strangeness]
+                })
+                .collect())
+        };
+        let (inside, outside) = (signs(inside)?, signs(outside)?);
+        let area = |index: usize| {
+            let of = |rows: &[[f64; 5]]| rows.iter().map(|row| row[index]).collect::<Vec<_>>();
+            round(auroc(&of(&outside), &of(&inside)))
+        };
+        table.push(json!({
+            "rows": rows,
+            "energy": area(0),
+            "nearest_examples": area(1),
+            "mahalanobis": area(2),
+            "relative_mahalanobis": area(3),
+            "shipped": area(4),
+        }));
+    }
+    Ok(Value::Array(table))
 }
 
 /// Accuracy after learning from a few rows of each label: the published draw, and random ones.

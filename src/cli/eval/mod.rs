@@ -1,9 +1,11 @@
 //! `frontdesk eval`: how good answers are, on labelled rows.
 
 mod baseline;
+mod blend;
 mod curves;
 mod decisions;
 mod ladder;
+mod mahalanobis;
 mod routing;
 mod rows;
 mod simulation;
