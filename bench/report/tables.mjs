@@ -76,7 +76,7 @@ function frontdeskOnly({ runs, classify, embed, embed_many: many, first_token_ms
   if (embed) rows.push([`embedding of a text of ${embed.median_tokens} tokens, ms`, percentiles(embed)]);
   if (many)
     rows.push([
-      `embedding of ${many.texts} such texts, ms: one by one, together`,
+      `embedding of ${many.texts} texts of some 15 tokens, ms: one by one, together`,
       `${Math.round(many.aloneMs)}, ${Math.round(many.togetherMs)}`,
     ]);
   for (const [engine, times] of Object.entries(visits)) {

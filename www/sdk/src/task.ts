@@ -1,7 +1,8 @@
 /** A task of a desk: learnt from examples, judged, certified, and kept on the device. */
 import type { EngineClient } from './client.js';
-import { InvalidInputError } from './errors.js';
+import { InvalidInputError, type Receipt } from './errors.js';
 import type { Budget, Evaluation, Improvement, LearnProgress, PrefillProgress, TaskGuarantee, TaskInfo } from './protocol.js';
+import type { Classification } from './results.js';
 
 /** A text and the label it should get. */
 export interface Example {
@@ -9,8 +10,8 @@ export interface Example {
   readonly label: string;
 }
 
-/** Something that a call gave back: an answer, or the receipt of a request. */
-export type AnswerOrReceipt = object;
+/** What a classification gave back: the answer itself, or the receipt of its request. */
+export type AnswerOrReceipt = Classification | Receipt;
 
 export interface LearnOptions {
   /**

@@ -1,0 +1,64 @@
+// Times learning and answering of tasks in Chromium, and adds it to docs/results/decisions.json.
+// Usage: node learning.mjs --data FOLDER [--json FILE]
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { launch, openPage } from './hosts/browser.mjs';
+import { serve } from './hosts/serve.mjs';
+import { CACHE, SDK } from './plan.mjs';
+
+const here = fileURLToPath(new URL('./', import.meta.url));
+const LIMIT_MS = 300_000;
+const THREADS = 2;
+const ANSWERS = 60;
+const RUNS = [
+  { file: 'banking77/train_10shot.jsonl', repeats: 5 },
+  { file: 'banking77/train.jsonl', repeats: 1 },
+];
+
+const { values: options } = parseArgs({
+  options: { data: { type: 'string' }, json: { type: 'string', default: path.join(here, '../docs/results/decisions.json') } },
+});
+if (!options.data) throw new Error('usage: learning.mjs --data FOLDER [--json FILE]');
+
+const rowsOf = (file) =>
+  readFileSync(path.join(options.data, file), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+    .map(({ text, label }) => ({ text, label }));
+const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
+const rounded = (ms) => Math.round(ms * 10) / 10;
+
+// Messages of about 32 tokens: some 120 characters.
+const texts = rowsOf('banking77/test.jsonl')
+  .map(({ text }) => text)
+  .filter(({ length }) => length > 100 && length < 140)
+  .slice(0, ANSWERS);
+const folders = { '/engines/': path.join(here, 'engines'), '/frontdesk/': SDK, '/models/': path.join(CACHE, 'models') };
+const server = await serve(folders, { isolated: true });
+const { browser, close } = await launch();
+try {
+  const measured = [];
+  for (const { file, repeats } of RUNS) {
+    const rows = rowsOf(file);
+    const page = await openPage(browser, { url: server.url, module: 'learning.mjs' });
+    const { threads, learning, answers } = await page.call('learn', { rows, texts, threads: THREADS, repeats }, { ms: LIMIT_MS });
+    await page.close();
+    measured.push({
+      examples: rows.length,
+      threads,
+      learn_ms: rounded(median(learning.map(({ ms }) => ms))),
+      read_ms: rounded(median(learning.map(({ readMs }) => readMs))),
+      answer_p50_ms: rounded(median(answers)),
+      answer_p95_ms: rounded(answers.toSorted((a, b) => a - b)[Math.floor(answers.length * 0.95)]),
+    });
+    console.error(`   ${JSON.stringify(measured.at(-1))}`);
+  }
+  const results = JSON.parse(readFileSync(options.json, 'utf8'));
+  writeFileSync(options.json, `${JSON.stringify({ ...results, browser: measured }, undefined, 2)}\n`);
+} finally {
+  await close();
+  server.close();
+}
