@@ -21,7 +21,10 @@ const layers = {
   models: ['protocol', 'errors', 'frontdesk:models'],
   client: ['protocol', 'errors', 'wire_errors', 'abort'],
   run: ['errors', 'results', 'abort'],
-  task: ['client', 'protocol', 'errors'],
+  task: ['client', 'protocol', 'errors', 'results'],
+  ledger: ['cascade', 'errors', 'protocol', 'providers/provider', 'run'],
+  idle_improver: ['client', 'protocol'],
+  classifying: ['abort', 'answers', 'cascade', 'checks', 'client', 'errors', 'ledger', 'protocol', 'providers/provider', 'results', 'run', 'task'],
   cascade: ['protocol', 'errors', 'results', 'client', 'run', 'stream', 'providers/provider'],
   'providers/provider': ['protocol', 'errors'],
 };
