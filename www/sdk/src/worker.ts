@@ -115,10 +115,10 @@ const handlers: Handlers = {
     const { encoder, tasks } = taskSide();
     return runJob(await tasks.use(name, (task) => encoder.apply(task, request)), { signal, onCrash, onEvent: prefillTo(emit) });
   },
-  evaluateTask: ({ task: name, ...rows }, { signal, emit }) =>
-    changeTask(name, async ({ encoder, tasks }) =>
-      runJob(await tasks.use(name, (task) => encoder.evaluate(task, rows)), { signal, onCrash, onEvent: prefillTo(emit), queue }),
-    ),
+  evaluateTask: async ({ task: name, ...rows }, { signal, emit }) => {
+    const { encoder, tasks } = taskSide();
+    return runJob(await tasks.use(name, (task) => encoder.evaluate(task, rows)), { signal, onCrash, onEvent: prefillTo(emit), queue });
+  },
   calibrateTask: ({ task: name, budget, ...rows }, { signal, emit }) =>
     changeTask(name, async ({ encoder, tasks }) => {
       const { task, result } = await runTaskJob(await tasks.use(name, (task) => encoder.certify(task, rows, budget)), signal, prefillTo(emit));
@@ -149,7 +149,7 @@ const handlers: Handlers = {
       return described(name);
     }),
   describeTask: ({ task: name }) => taskSide().tasks.describe(name),
-  exportTask: ({ task: name }) => changeTask(name, ({ tasks }) => tasks.use(name, (task) => new Uint8Array(task.export()))),
+  exportTask: ({ task: name }) => taskSide().tasks.use(name, (task) => new Uint8Array(task.export())),
   importTask: ({ task: name, bytes }) =>
     changeTask(name, async ({ tasks }) => {
       await tasks.replace(name, tasks.open(bytes));
