@@ -10,7 +10,7 @@ pub use profile::Profile;
 pub use teacher::Teacher;
 pub use threads::{fail_threads, serve_threads, start_threads};
 
-use frontdesk_kernels::matmul::{Detail, Workspace};
+use frontdesk_kernels::matmul::Workspace;
 use frontdesk_kernels::matrix::{Matrix, Precision};
 use frontdesk_kernels::pool::Pool;
 use frontdesk_kernels::quant::TensorType;
@@ -60,7 +60,7 @@ impl Product {
     pub fn run(&mut self) -> f32 {
         let pool = threads::pool();
         for matrix in &self.matrices {
-            let x = (&self.x[..], self.tokens, Detail::Plain);
+            let x = (&self.x[..], self.tokens);
             self.workspace.products(&pool, x, &mut [(matrix, &mut self.out)]);
         }
         self.out[0]

@@ -5,7 +5,7 @@ use crate::{Error, ErrorKind, Result};
 use frontdesk_kernels::activation::{Activation, activate, gate};
 use frontdesk_kernels::attention::{AttentionSpec, KvCache, Segment, attention};
 use frontdesk_kernels::layer_norm::layer_norm_in_place;
-use frontdesk_kernels::matmul::{Detail, Workspace};
+use frontdesk_kernels::matmul::Workspace;
 use frontdesk_kernels::matrix::{Matrix, PackError, Precision};
 use frontdesk_kernels::pool::Pool;
 use frontdesk_kernels::pooling::{Pooling, pool};
@@ -227,7 +227,7 @@ impl Backend for Cpu {
     fn matmul(&mut self, at: &CpuCursor, x: &CpuTensor, outputs: &mut [(&Matrix, &mut CpuTensor)]) {
         let mut outputs: Vec<_> =
             outputs.iter_mut().map(|(matrix, out)| (*matrix, out.rows_mut(at))).collect();
-        let rows = (x.rows(at), at.ids.len(), Detail::Fine);
+        let rows = (x.rows(at), at.ids.len());
         self.workspace.products(&self.pool, rows, &mut outputs);
     }
 
@@ -324,8 +324,7 @@ impl Backend for Cpu {
             self.picked.extend_from_slice(&x.values[token * x.width..][..x.width]);
         }
         let out = &mut out.values[..tokens.len() * matrix.rows()];
-        // The error of one product is small; that of all layers adds up.
-        let rows = (&self.picked[..], tokens.len(), Detail::Plain);
+        let rows = (&self.picked[..], tokens.len());
         self.workspace.products(&self.pool, rows, &mut [(matrix, out)]);
     }
 

@@ -20,7 +20,7 @@ pub fn exp(x: f32x4) -> f32x4 {
     for coefficient in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_65, 0.5] {
         sum = multiply_add(sum, r, f32x4::splat(coefficient));
     }
-    let value = multiply_add(sum, r * r, r + f32x4::ONE);
+    let value = multiply_add(sum * r, r, r) + f32x4::ONE;
     // The low bits of `rounded` hold the integer; moved to the exponent they scale by 2^power.
     from_bits((bits(rounded) << 23) + bits(value))
 }

@@ -30,16 +30,6 @@ pub struct Workspace {
     rest: Vec<f32>,
 }
 
-/// How exact the activations of a product with a single token are; several always have 8 bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Detail {
-    /// 8 bits.
-    Plain,
-    /// With weights of more than 4 bits about 15, as a second row of codes that stands for what the
-    /// first leaves: beside such weights the activations' error would be the larger one.
-    Fine,
-}
-
 /// Activations of a pass.
 #[derive(Default)]
 pub(crate) struct Activated {
@@ -51,12 +41,16 @@ pub(crate) struct Activated {
 impl Workspace {
     /// Computes `out = x * matrix^T`, `[tokens, rows]`, for each output; `x` is `[tokens, columns]`.
     ///
+    /// Activations have 8 bits. Those of a single token have about 15 beside weights of more than 4, as a
+    /// second row of codes that stands for what the first leaves: there, the activations' error would be the
+    /// larger one.
+    ///
     /// # Panics
     /// When a slice is shorter than its shape demands.
     pub fn products(
         &mut self,
         pool: &Pool,
-        (x, tokens, detail): (&[f32], usize, Detail),
+        (x, tokens): (&[f32], usize),
         outputs: &mut [Output<'_>],
     ) {
         let columns = x.len() / tokens;
@@ -66,7 +60,7 @@ impl Workspace {
             let is_fine =
                 |(matrix, _): &Output<'_>| matrix.form().is_some_and(|form| form != Form::Nibbles);
             self.activations.rest.clear();
-            if tokens == 1 && detail == Detail::Fine && outputs.iter().any(is_fine) {
+            if tokens == 1 && outputs.iter().any(is_fine) {
                 self.rest.resize(columns, 0.0);
                 self.activations.rows.residual(x, &mut self.rest);
                 self.activations.rest.quantise(pool, &self.rest, 1, columns);
@@ -245,7 +239,7 @@ mod tests {
     }
 
     fn product(x: &[f32], tokens: usize, matrix: &Matrix, out: &mut [f32]) {
-        let x = (x, tokens, Detail::Fine);
+        let x = (x, tokens);
         Workspace::default().products(&Pool::serial(), x, &mut [(matrix, out)]);
     }
 
