@@ -28,7 +28,11 @@ fn tiny_model_of(context_tokens: usize) -> LanguageModel<Cpu> {
 
 fn request(text: &str, labels: &[&str]) -> ClassifyRequest {
     let labels = labels.iter().map(|name| Label { name: (*name).to_owned(), description: None });
-    ClassifyRequest { text: text.to_owned(), labels: labels.collect(), subject: None }
+    ClassifyRequest {
+        text: text.to_owned(),
+        labels: labels.collect(),
+        ..ClassifyRequest::default()
+    }
 }
 
 fn classify(
@@ -84,6 +88,99 @@ fn the_second_text_reuses_the_prompt_and_the_biases() {
         classify(&mut fresh, &mut Classifier::default(), request("Where is my parcel?", &LABELS));
     for (a, b) in first.probabilities.iter().zip(&again.probabilities) {
         assert!((a - b).abs() < 1e-3, "{a} {b}");
+    }
+}
+
+/// A request whose labels answer a question, without examples.
+fn asked(text: &str, question: &str, labels: &[&str]) -> ClassifyRequest {
+    ClassifyRequest {
+        question: Some(question.to_owned()),
+        examples: Some(false),
+        ..request(text, labels)
+    }
+}
+
+#[test]
+fn a_question_is_what_is_answered() {
+    let Some(mut model) = real_model() else { return };
+    let mut classifier = Classifier::default();
+    let levels =
+        ["the customer is furious", "the customer is content", "the customer is delighted"];
+    let mut level = |text: &str| {
+        let request = asked(text, "How satisfied is the customer?", &levels);
+        let outcome = classify(&mut model, &mut classifier, request);
+        assert!((outcome.probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+        outcome.probabilities[1] + 2.0 * outcome.probabilities[2]
+    };
+    let angry = level("My parcel has not arrived. This is outrageous, I am furious!");
+    let happy = level("Your team was wonderful, thank you so much!");
+    assert!(happy > angry + 0.5, "{happy} {angry}");
+}
+
+#[test]
+fn a_noul_depends_on_question_text_and_meanings() {
+    let Some(mut model) = real_model() else { return };
+    let mut classifier = Classifier::default();
+    let mut yes = |text: &str, question: &str, meaning: Option<&str>| {
+        let mut request = asked(text, question, &["yes", "no"]);
+        request.labels[0].description = meaning.map(str::to_owned);
+        classify(&mut model, &mut classifier, request).probabilities[0]
+    };
+    let (text, question) = ("Where is my parcel?", "Is the customer angry?");
+    let first = yes(text, question, None);
+    assert!((yes(text, question, None) - first).abs() < 1e-3);
+    for other in [
+        yes("You fools lost my parcel!", question, None),
+        yes(text, "Is it about a delivery?", None),
+        yes(text, question, Some("the customer complains")),
+    ] {
+        assert!((0.0..=1.0).contains(&other) && (other - first).abs() > 1e-3, "{other} {first}");
+    }
+}
+
+#[test]
+fn biases_of_questions_in_turn_are_computed_once() {
+    let (mut model, mut classifier) = (tiny_model(), Classifier::default());
+    let labels = ["yes", "no"];
+    let label_tokens: usize =
+        labels.iter().map(|label| model.tokenizer().encode(label).unwrap().len()).sum();
+    // How many texts are scored: three where the biases are not known.
+    let mut scored = |question: usize, text: &str| {
+        let request = asked(text, &format!("Is it {question}?"), &labels);
+        let usage = classify(&mut model, &mut classifier, request).usage;
+        (usage.scored_tokens / label_tokens, usage.prompt_tokens)
+    };
+    let firsts: Vec<usize> = (0..16).map(|question| scored(question, "a text").1).collect();
+    for text in ["a text", "b text"] {
+        for question in (0..16).rev() {
+            let (texts, prompt_tokens) = scored(question, text);
+            assert_eq!(texts, 1, "{question}");
+            assert!(firsts[question] > 2 * prompt_tokens, "{question}");
+        }
+    }
+    // Question 15 was not asked for longest: a further one takes its place.
+    assert_eq!(scored(16, "a text").0, 3);
+    assert_eq!(scored(14, "a text").0, 1);
+    assert_eq!(scored(15, "a text").0, 3);
+}
+
+#[test]
+fn examples_subject_and_meanings_have_biases_of_their_own() {
+    let (mut model, mut classifier) = (tiny_model(), Classifier::default());
+    let plain = asked("a text", "Is it so?", &["yes", "no"]);
+    let mut described = plain.clone();
+    described.labels[0].description = Some("it is".to_owned());
+    let with_examples = ClassifyRequest { examples: Some(true), ..plain.clone() };
+    let of_subject = ClassifyRequest { subject: Some("letter".to_owned()), ..plain.clone() };
+    let unasked = ClassifyRequest { question: None, ..plain.clone() };
+    let requests = [plain, described, with_examples, of_subject, unasked];
+    let mut scored = |request: &ClassifyRequest| {
+        classify(&mut model, &mut classifier, request.clone()).usage.scored_tokens
+    };
+    let firsts: Vec<usize> = requests.iter().map(&mut scored).collect();
+    assert!(firsts.iter().all(|tokens| *tokens == firsts[0]));
+    for request in &requests {
+        assert_eq!(3 * scored(request), firsts[0]);
     }
 }
 

@@ -55,6 +55,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         text: options.text.clone(),
         labels: labels.clone(),
         subject: options.subject.clone(),
+        ..ClassifyRequest::default()
     };
     let outcome = classify(&mut model, &mut Classifier::default(), request)?;
     let mut pairs: Vec<_> = labels.iter().zip(outcome.probabilities).collect();
@@ -83,6 +84,7 @@ pub(crate) fn evaluate(options: &EvalOptions) -> Result<()> {
             text: row.text.clone(),
             labels: labels.clone(),
             subject: options.subject.clone(),
+            ..ClassifyRequest::default()
         };
         let outcome = classify(&mut model, &mut classifier, request)?;
         let is_right = names.iter().nth(outcome.best) == Some(&row.label.as_str());

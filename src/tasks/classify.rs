@@ -5,6 +5,7 @@
 //! calibration a small model answers with its favourite label whatever the text says. Source: Zhao
 //! et al., Calibrate Before Use, 2021. A softmax over the scores gives the probabilities.
 
+use crate::biases::{Asked, Biases};
 use crate::scoring::Scoring;
 use frontdesk_engine::backend::Backend;
 use frontdesk_engine::chat_template::{Message, Role};
@@ -31,7 +32,7 @@ pub struct Label {
 }
 
 /// A text and the labels it may get.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct ClassifyRequest {
     /// The text.
     pub text: String,
@@ -39,6 +40,11 @@ pub struct ClassifyRequest {
     pub labels: Vec<Label>,
     /// What the text is, in a few words; by default "customer message".
     pub subject: Option<String>,
+    /// What is asked of the text, whose answers the labels are; by default what it is about.
+    pub question: Option<String>,
+    /// Whether a made-up text is shown for each label; by default so. Without them a question
+    /// tells the labels and what they mean.
+    pub examples: Option<bool>,
 }
 
 /// What a classification found.
@@ -52,8 +58,8 @@ pub struct Outcome {
     pub usage: Usage,
 }
 
-/// Tokens of all prompts of a classification: the text's, and on a label set's first use those of
-/// the texts without content.
+/// Tokens of all prompts of a classification: the text's, and on the first use of a label set and
+/// question those of the texts without content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Tokens of prompts.
@@ -75,19 +81,18 @@ pub enum Progress {
     Done(Outcome),
 }
 
-/// Remembers the biases of the label set last used.
+/// Remembers the biases of the label sets and questions last used.
 #[derive(Default)]
 pub struct Classifier {
-    biases: Option<(Vec<Label>, String, Vec<f64>)>,
+    biases: Biases,
 }
 
 /// One classification in progress.
 pub struct Classification {
-    request: ClassifyRequest,
-    subject: String,
+    asked: Asked,
     /// Token ids of each label.
     labels: Vec<Vec<u32>>,
-    /// Texts still to be scored; the request's own comes last.
+    /// Texts still to be scored, from the last to the first, which is the request's own.
     pending: Vec<String>,
     scoring: Option<Scoring>,
     /// Sums of the labels' log-probabilities after texts without content.
@@ -107,27 +112,26 @@ impl Classifier {
         request: ClassifyRequest,
     ) -> Result<Classification> {
         check(&request)?;
-        let subject = request.subject.clone().unwrap_or_else(|| "customer message".to_owned());
-        let labels = request.labels.iter().map(|label| model.tokenizer().encode(&label.name));
+        let ClassifyRequest { text, labels, subject, question, examples } = request;
+        let subject = subject.unwrap_or_else(|| "customer message".to_owned());
+        let asked = Asked { labels, subject, question, examples: examples.unwrap_or(true) };
+        let labels = asked.labels.iter().map(|label| model.tokenizer().encode(&label.name));
         let labels = labels.collect::<Result<Vec<_>>>()?;
-        let known = self.biases.as_ref().filter(|(known, known_subject, _)| {
-            *known == request.labels && *known_subject == subject
-        });
-        let mut pending = vec![request.text.clone()];
+        let known = self.biases.find(&asked);
+        let mut pending = vec![text];
         if known.is_none() {
             pending.extend(CONTENT_FREE.map(str::to_owned));
         }
         let task = Classification {
-            subject,
-            bias_sums: known.map_or_else(|| vec![0.0; labels.len()], |(_, _, sums)| sums.clone()),
+            bias_sums: known.map_or_else(|| vec![0.0; labels.len()], <[f64]>::to_vec),
+            asked,
             labels,
             pending,
             scoring: None,
             usage: Usage::default(),
-            request,
         };
         // A text that does not fit is told now, not after the texts without content.
-        let prompt = model.encode_chat(&task.messages(&task.request.text))?;
+        let prompt = model.encode_chat(&task.asked.messages(&task.pending[0]))?;
         let needed = prompt.len() + task.longest_label();
         if needed > model.capacity() {
             return Err(Error::context_overflow(needed, model.capacity()));
@@ -144,7 +148,7 @@ impl Classifier {
     ) -> Result<Progress> {
         let Some(scoring) = &mut task.scoring else {
             let text = task.pending.last().ok_or_else(finished)?;
-            let prompt = model.encode_chat(&task.messages(text))?;
+            let prompt = model.encode_chat(&task.asked.messages(text))?;
             let prefill = model.begin(prompt, task.longest_label())?;
             let progress = Progress::Prefill(prefill.cached(), prefill.total());
             task.scoring = Some(Scoring::new(prefill));
@@ -166,11 +170,12 @@ impl Classifier {
         if !task.pending.is_empty() {
             task.bias_sums.iter_mut().zip(scores).for_each(|(sum, score)| *sum += score);
             if task.pending.len() == 1 {
-                let labels = task.request.labels.clone();
-                self.biases = Some((labels, task.subject.clone(), task.bias_sums.clone()));
+                self.biases.remember(&task.asked, &task.bias_sums);
             }
             return Ok(Progress::Scored);
         }
+        // It was used last.
+        self.biases.remember(&task.asked, &task.bias_sums);
         let count = CONTENT_FREE.len() as f64;
         let calibrated = scores.iter().zip(&task.bias_sums).map(|(score, sum)| score - sum / count);
         let probabilities = softmax(calibrated.collect());
@@ -214,21 +219,20 @@ impl Classification {
     fn longest_label(&self) -> usize {
         self.labels.iter().map(Vec::len).max().unwrap_or(0)
     }
+}
 
+impl Asked {
     /// The same question about one made-up text for each label, then about the text.
     ///
     /// Measured on training rows of three data sets against a list of the labels in the
     /// instructions (a small model then repeats one of them whatever the text says) and against
     /// an open question alone.
     fn messages(&self, text: &str) -> Vec<Message> {
-        let subject = &self.subject;
         let message = |role, content| Message { role, content };
-        let question = |text: &str| {
-            message(Role::User, format!("\"{text}\"\n\nWhat is this {subject} about?"))
-        };
-        let mut messages = vec![message(Role::System, format!("You sort {subject}s by topic."))];
-        if self.request.labels.len() <= MOST_SHOWN_LABELS {
-            for Label { name, description } in &self.request.labels {
+        let question = |text: &str| message(Role::User, self.about(text));
+        let mut messages = vec![message(Role::System, self.instructions())];
+        if self.shows_examples() {
+            for Label { name, description } in &self.labels {
                 let meaning = description.as_ref().unwrap_or(name);
                 messages.push(question(&format!("I need help with {meaning}.")));
                 messages.push(message(Role::Assistant, name.clone()));
@@ -236,5 +240,41 @@ impl Classification {
         }
         messages.push(question(text));
         messages
+    }
+
+    fn instructions(&self) -> String {
+        let subject = &self.subject;
+        match self.question {
+            None => format!("You sort {subject}s by topic."),
+            Some(_) => format!("You answer questions about a {subject}."),
+        }
+    }
+
+    /// The text comes before the question: several questions share its part of the KV cache.
+    fn about(&self, text: &str) -> String {
+        match &self.question {
+            None => format!("\"{text}\"\n\nWhat is this {} about?", self.subject),
+            Some(question) => format!("\"{text}\"\n\n{question}{}", self.told_labels()),
+        }
+    }
+
+    /// What the labels mean, where that was said and no examples show it. The names alone are not
+    /// told: a small model then repeats one of them.
+    fn told_labels(&self) -> String {
+        if self.shows_examples() || self.labels.len() > MOST_SHOWN_LABELS {
+            return String::new();
+        }
+        let mut told = String::new();
+        for Label { name, description } in &self.labels {
+            if let Some(description) = description {
+                let gap = if told.is_empty() { "\n\n" } else { "\n" };
+                told += &format!("{gap}{name}: {description}");
+            }
+        }
+        told
+    }
+
+    fn shows_examples(&self) -> bool {
+        self.examples && self.labels.len() <= MOST_SHOWN_LABELS
     }
 }

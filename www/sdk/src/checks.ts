@@ -5,7 +5,8 @@ import type { ChatMessage, ChatRequest, Label, Mode, ModuleVariant } from './pro
 const MODES: readonly Mode[] = ['only_on_device', 'prefer_on_device', 'cascade', 'prefer_in_cloud', 'only_in_cloud'];
 const MODULE_VARIANTS: readonly ModuleVariant[] = ['simd', 'relaxed', 'simd-threads', 'relaxed-threads'];
 const MAX_LABELS = 256;
-const MAX_LABEL_LENGTH = 200;
+/** Characters of a label's name. */
+export const MAX_LABEL_LENGTH = 200;
 const MAX_DESCRIPTION_LENGTH = 1000;
 const MAX_SUBJECT_LENGTH = 100;
 const MAX_STOPS = 16;
@@ -121,7 +122,8 @@ export function checkChatRequest(request: ChatCompletionRequest): Omit<ChatReque
   };
 }
 
-function checkLabel(label: unknown): Label {
+/** A name, or a name with a description. */
+export function checkLabel(label: unknown): Label {
   const { name, description } = (typeof label === 'string' ? { name: label } : (label ?? {})) as { name?: unknown; description?: unknown };
   if (typeof name !== 'string' || name.trim() === '' || name.length > MAX_LABEL_LENGTH) {
     throw new InvalidInputError(`a label must be 1 to ${MAX_LABEL_LENGTH} characters, not only spaces`);

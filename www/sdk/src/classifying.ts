@@ -1,16 +1,16 @@
 /** Classification of one text or many, by a task or by the model, by the mode's rules. */
-import { LinkedAbort } from './abort.js';
 import { toClassification } from './answers.js';
 import { askWhole, type Outcome } from './cascade.js';
 import { checkLabels, checkSubject, checkText } from './checks.js';
 import type { EngineClient } from './client.js';
 import { InternalError, type Receipt } from './errors.js';
 import type { Ledger } from './ledger.js';
-import type { Label, LocalClassification, ModelInfo, Policy, PrefillProgress, TaskInfo } from './protocol.js';
+import type { ClassifyRequest, Label, LocalClassification, ModelInfo, Policy, PrefillProgress, TaskInfo } from './protocol.js';
 import type { CloudClassification, CloudProvider } from './providers/provider.js';
 import type { Classification } from './results.js';
 import { Run } from './run.js';
 import { checkTaskName } from './task.js';
+import { inTurns } from './turns.js';
 
 /** Texts that wait for the cloud at a time. */
 const MOST_AT_ONCE = 4;
@@ -20,6 +20,10 @@ export interface Question {
   readonly labels?: readonly (string | Label)[] | undefined;
   readonly task?: string | undefined;
   readonly subject?: string | undefined;
+  /** What is asked of the texts; by default what they are about. */
+  readonly question?: string | undefined;
+  /** Whether the model is shown a made-up text for each label; default true. */
+  readonly examples?: boolean | undefined;
   /** Whether the policy's threshold is the caller's own, which goes before the task's. */
   readonly ownThreshold: boolean;
   /** Whether the cloud's answers are kept as lessons of the task. */
@@ -45,17 +49,20 @@ type DeviceLeg = (index: number, signal: AbortSignal | undefined) => Promise<Loc
 export async function classifyTexts(question: Question, desk: Desk): Promise<Classification[]> {
   const texts = question.texts.map(checkText);
   const task = question.task === undefined ? undefined : checkTaskName(question.task);
-  const subject = question.subject === undefined ? {} : { subject: checkSubject(question.subject) };
+  const wording = {
+    ...(question.subject !== undefined && { subject: checkSubject(question.subject) }),
+    ...(question.question !== undefined && { question: question.question }),
+  };
   const { client } = desk;
   const learnt = task !== undefined && desk.info?.reflex ? await client?.call('describeTask', { task }, { signal: question.signal }) : undefined;
   const labels = checkLabels(question.labels ?? learnt?.labels ?? []);
-  const requests = texts.map((text) => ({ text, labels, ...subject }));
+  const requests = texts.map((text) => ({ text, labels, ...wording }));
   const device = learnt && task !== undefined ? byTask(task, texts, question, desk) : byModel(requests, question, desk);
 
   const answers: Classification[] = [];
   const lessons: { readonly index: number; readonly value: string }[] = [];
   let done = 0;
-  await inTurns(requests, question.signal, async (request, index, signal) => {
+  await inTurns(requests, { atOnce: MOST_AT_ONCE, signal: question.signal }, async (request, index, signal) => {
     const run = new Run(signal, desk.onSend);
     let outcome: Outcome<LocalClassification, CloudClassification> | undefined;
     try {
@@ -97,41 +104,13 @@ function byTask(task: string, texts: readonly string[], { ownThreshold, signal, 
 }
 
 function byModel(
-  requests: readonly { readonly text: string; readonly labels: readonly Label[]; readonly subject?: string }[],
-  { onProgress }: Question,
+  requests: readonly Omit<ClassifyRequest, 'policy'>[],
+  { onProgress, examples }: Question,
   { client, policy }: Desk,
 ): DeviceLeg | undefined {
   const onEvent = requests.length === 1 ? onProgress : undefined;
-  return client && ((index, signal) => client.call('classify', { ...(requests[index] ?? missing()), policy }, { signal, onEvent }));
-}
-
-/** Does the work for each item, a few at a time; the first failure stops all. */
-async function inTurns<T>(
-  items: readonly T[],
-  outer: AbortSignal | undefined,
-  work: (item: T, index: number, signal: AbortSignal | undefined) => Promise<void>,
-): Promise<void> {
-  const only = items[0];
-  if (items.length === 1 && only !== undefined) return work(only, 0, outer);
-  const stop = new LinkedAbort(outer);
-  const { signal } = stop;
-  const rest = items.entries();
-  const lane = async () => {
-    for (const [index, item] of rest) {
-      signal.throwIfAborted();
-      await work(item, index, signal);
-    }
-  };
-  const lanes = Array.from({ length: Math.min(MOST_AT_ONCE, items.length) }, lane);
-  try {
-    await Promise.all(lanes);
-  } catch (error) {
-    stop.abort(error);
-    await Promise.allSettled(lanes);
-    throw error;
-  } finally {
-    stop.unlink();
-  }
+  const shown = examples === undefined ? {} : { examples };
+  return client && ((index, signal) => client.call('classify', { ...(requests[index] ?? missing()), ...shown, policy }, { signal, onEvent }));
 }
 
 /** Bytes of the request that the cloud would get. */

@@ -14,6 +14,9 @@ import {
 } from './checks.js';
 import { classifyTexts } from './classifying.js';
 import { EngineClient } from './client.js';
+import { decideAll } from './decide.js';
+import { checkDecideRequest } from './decide_checks.js';
+import type { DecideQuestions, DecideRequest, DecideResponse } from './decide_shapes.js';
 import { DestroyedError, InternalError, InvalidInputError, type Receipt } from './errors.js';
 import { IdleImprover, type OnImproved } from './idle_improver.js';
 import { checkPrices, Ledger } from './ledger.js';
@@ -98,6 +101,18 @@ export interface ClassifyOptions extends CallOptions {
   /** What the texts are, in a few words; default "customer message". */
   readonly subject?: string;
   /** Tokens of the prompt done and in all; of several texts, the texts. */
+  readonly onProgress?: (progress: PrefillProgress) => void;
+}
+
+export interface DecideOptions extends CallOptions {
+  /**
+   * Tasks that answer choices, by the questions' ids; a task's labels must be the question's. One that has learnt nothing
+   * leaves the answer to the model.
+   */
+  readonly tasks?: Readonly<Record<string, string>>;
+  /** Goes before the desk's own `learnFromCloud`. */
+  readonly learnFromCloud?: boolean;
+  /** Tokens of the prompt done and in all; of several answers, the answers. */
   readonly onProgress?: (progress: PrefillProgress) => void;
 }
 
@@ -200,10 +215,29 @@ export class Frontdesk {
     const question = { ...rest, texts, learnFromCloud, ownThreshold: threshold !== undefined };
     const onTaught = (task: string, info: TaskInfo) => this.#improver?.note(task, info);
     const answers = await classifyTexts(question, { ...sides, info: this.info, ledger: this.#ledger, onTaught });
-    for (const [index, answer] of answers.entries()) {
-      for (const about of [answer, answer.receipt]) if (about) this.#texts.set(about, texts[index] ?? '');
-    }
+    for (const [index, answer] of answers.entries()) this.#remember(answer, texts[index] ?? '');
     return Array.isArray(given) ? answers : (answers[0] ?? missing());
+  }
+
+  /**
+   * Answers questions about a state, with a probability for each option: whether it is so (`noul`), which of these it is
+   * (`choice`), how much it is (`score`). Each question is asked as a classification is, by the same rules of the mode, and
+   * with the same errors; in `cascade` the threshold is compared with the probability of the likeliest option.
+   */
+  decide<const Questions extends DecideQuestions>(request: DecideRequest<Questions>, options?: DecideOptions): Promise<DecideResponse<Questions>>;
+  /** The responses in the order of the requests; where one fails, the others are given up. */
+  decide<const Questions extends DecideQuestions>(requests: readonly DecideRequest<Questions>[], options?: DecideOptions): Promise<DecideResponse<Questions>[]>;
+  async decide(given: DecideRequest | readonly DecideRequest[], options: DecideOptions = {}): Promise<DecideResponse | DecideResponse[]> {
+    const { threshold, learnFromCloud = this.#parts.learnFromCloud, tasks, signal, onProgress } = options;
+    const sides = this.#sidesFor(options);
+    const requests = (Array.isArray(given) ? (given as readonly DecideRequest[]) : [given as DecideRequest]).map(checkDecideRequest);
+    const onTaught = (task: string, info: TaskInfo) => this.#improver?.note(task, info);
+    const onAnswer = (answer: Classification, state: string) => {
+      this.#remember(answer, state);
+    };
+    const deciding = { tasks, signal, onProgress, learnFromCloud, onAnswer, ownThreshold: threshold !== undefined };
+    const responses = await decideAll(requests, deciding, { ...sides, info: this.info, ledger: this.#ledger, onTaught });
+    return Array.isArray(given) ? responses : (responses[0] ?? missing());
   }
 
   /**
@@ -245,6 +279,10 @@ export class Frontdesk {
   async destroy(): Promise<void> {
     this.#destroyed = true;
     await this.#parts.client?.close();
+  }
+
+  #remember(answer: Classification, text: string): void {
+    for (const about of [answer, answer.receipt]) if (about) this.#texts.set(about, text);
   }
 
   async #complete(request: ChatCompletionRequest, options: CallOptions): Promise<ChatCompletion> {

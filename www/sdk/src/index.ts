@@ -1,6 +1,7 @@
 /** The package's public interface; start at `Frontdesk.create()`. */
 export type { Availability, AvailabilityOptions } from './availability.js';
 export type { ChatCompletionRequest } from './checks.js';
+export type * from './decide_shapes.js';
 export * from './errors.js';
 export {
   type CallOptions,
@@ -8,6 +9,7 @@ export {
   type ChatCompletionStream,
   type ClassifyOptions,
   type CreateOptions,
+  type DecideOptions,
   type EmbedOptions,
   Frontdesk,
 } from './frontdesk.js';

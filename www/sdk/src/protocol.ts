@@ -123,6 +123,10 @@ export interface ClassifyRequest {
   readonly labels: readonly Label[];
   /** What the texts are, in a few words, shown to the model; default "customer message". */
   readonly subject?: string;
+  /** What is asked of the text, whose answers the labels are; by default what it is about. */
+  readonly question?: string;
+  /** Whether the model is shown a made-up text for each label; default true. */
+  readonly examples?: boolean;
   readonly policy: Policy;
 }
 

@@ -18,6 +18,7 @@ export type Source = 'device' | 'cloud';
  * - `cloud_failed`: the cloud was asked and failed (see `cloudError`); the device's answer.
  * - `cloud_paused`: the cloud asked for patience and was not bothered; the device's answer.
  * - `local_failed`: the device failed or the text did not fit; the cloud answered.
+ * - `only_choice`: there was one label to choose from; nobody was asked.
  */
 export type Reason =
   | 'confident'
@@ -31,7 +32,8 @@ export type Reason =
   | 'would_escalate'
   | 'cloud_failed'
   | 'cloud_paused'
-  | 'local_failed';
+  | 'local_failed'
+  | 'only_choice';
 
 /** Which promise about errors holds for this answer. */
 export type Guarantee =

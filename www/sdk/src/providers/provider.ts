@@ -7,6 +7,8 @@ export interface CloudClassifyRequest {
   readonly labels: readonly Label[];
   /** What the texts are, in a few words, e.g. "customer message". */
   readonly subject?: string;
+  /** What is asked of the text, whose answers the labels are; where absent, what it is about. */
+  readonly question?: string;
 }
 
 export interface CloudChatRequest {
