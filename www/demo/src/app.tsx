@@ -84,7 +84,7 @@ export function App({ config, preferences: initial }: Props): JSX.Element {
       />
       <main>
         {!online && <OfflineNotice ready={desk !== undefined} upstream={config.upstream} />}
-        <StartPanel model={model} onStart={start} bytes={config.model.bytes} online={online} />
+        <StartPanel model={model} onStart={start} online={online} />
         <div class="panes">
           <DeskPane
             text={text}
