@@ -107,7 +107,7 @@ verb_demo() {
   # What can only be asked for comes first, before a long download.
   setup_rust
   setup_node
-  setup_models smollm2-135m-instruct
+  setup_models smollm2-135m-instruct minilm-l6
   verb_build
   say "Serving http://127.0.0.1:$port (Ctrl-C ends it)"
   exec node www/demo/server.mjs --port "$port"

@@ -26,15 +26,16 @@ test.describe('first visit', () => {
     const server = await startDemo({});
     try {
       const demo = await firstVisit(server, page);
-      const start = page.getByRole('button', { name: 'Download 98 MB and start' });
+      const start = page.getByRole('button', { name: 'Download 124 MB and start' });
       await expect(start).toBeVisible();
+      await expect(page.getByText('98 MB for the language model, 25 MB for the small model')).toBeVisible();
       await expect(page.getByText('Start the model first.')).toBeVisible();
       expect(demo.requests.filter((request) => request.includes('/models/'))).toEqual([]);
       await expectAccessible(page);
 
       await start.click();
       await ready(page);
-      expect(demo.requests.filter((request) => request.includes('/models/'))).toHaveLength(1);
+      expect(demo.requests.filter((request) => request.includes('/models/'))).toHaveLength(2);
       await expect(page.getByRole('button', { name: 'Run' })).toBeFocused();
 
       await page.getByRole('button', { name: 'Locked out' }).click();

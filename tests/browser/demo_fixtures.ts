@@ -135,7 +135,7 @@ export async function firstVisit({ origin }: DemoServer, page: Page): Promise<De
 
 export async function startedDemo(server: DemoServer, page: Page): Promise<Demo> {
   const demo = await firstVisit(server, page);
-  await page.getByRole('button', { name: 'Download 98 MB and start' }).click();
+  await page.getByRole('button', { name: 'Download 124 MB and start' }).click();
   await ready(page);
   return demo;
 }

@@ -93,12 +93,15 @@ async function handle(request, response) {
 
 /** What the page must know: whether there is a back office, and how big each model file is. */
 async function sendConfig(request, response) {
-  const id = 'smollm2-135m-instruct';
-  const file = await stat(join(modelsFolder, `${id}.gguf`)).catch(() => undefined);
+  const sizeOf = async (id) => {
+    const file = await stat(join(modelsFolder, `${id}.gguf`)).catch(() => undefined);
+    return { id, bytes: file?.isFile() ? file.size : null };
+  };
   const config = {
     upstream: upstream !== undefined,
     ...(upstream && { upstreamHost: upstream.url.hostname }),
-    model: { id, bytes: file?.isFile() ? file.size : null },
+    model: await sizeOf('smollm2-135m-instruct'),
+    reflex: await sizeOf('minilm-l6'),
   };
   send(request, response, 200, JSON.stringify(config), { 'Content-Type': CONTENT_TYPES['.json'], 'Cache-Control': 'no-store' });
 }

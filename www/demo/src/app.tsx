@@ -1,4 +1,4 @@
-// The whole page: top bar, what is needed to start, the desk, the answer and the ledger.
+// The whole page: top bar, what is needed to start, the two tabs (asking and teaching) and the ledger.
 import type { JSX } from 'preact';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { AnswerPane, type TabId } from './answer_pane.js';
@@ -11,6 +11,8 @@ import { OfflineNotice } from './notices.js';
 import { applyTheme, writePreferences, type Preferences } from './preferences.js';
 import { SAMPLES } from './samples.js';
 import { StartPanel } from './start_panel.js';
+import { TabList } from './tab_list.js';
+import { TeachTab } from './teach/teach_tab.js';
 import { TopBar } from './top_bar.js';
 import { useAnswer } from './use_answer.js';
 import { useDraft } from './use_draft.js';
@@ -22,6 +24,13 @@ interface Props {
   readonly config: DemoConfig;
   readonly preferences: Preferences;
 }
+
+const PAGES = [
+  { id: 'ask', name: 'Ask' },
+  { id: 'teach', name: 'Teach it' },
+] as const;
+
+type PageId = (typeof PAGES)[number]['id'];
 
 const DEFAULT_THRESHOLD = 0.6;
 
@@ -35,6 +44,7 @@ export function App({ config, preferences: initial }: Props): JSX.Element {
   const model = useModel(config, ledger);
   const answering = useAnswer(ledger);
   const drafting = useDraft(ledger);
+  const [page, setPage] = useState<PageId>('ask');
   const [shown, setShown] = useState<TabId>('answer');
   const runRef = useRef<HTMLButtonElement>(null);
   const answerRef = useRef<HTMLElement>(null);
@@ -84,8 +94,9 @@ export function App({ config, preferences: initial }: Props): JSX.Element {
       />
       <main>
         {!online && <OfflineNotice ready={desk !== undefined} upstream={config.upstream} />}
-        <StartPanel model={model} onStart={start} bytes={config.model.bytes} online={online} />
-        <div class="panes">
+        <StartPanel model={model} onStart={start} online={online} />
+        <TabList name="What to do" tabs={PAGES} shown={page} onShow={setPage} />
+        <div role="tabpanel" id="panel-ask" class="panes" aria-labelledby="tab-ask" hidden={page !== 'ask'}>
           <DeskPane
             text={text}
             onText={setText}
@@ -116,6 +127,9 @@ export function App({ config, preferences: initial }: Props): JSX.Element {
             onStopDraft={drafting.stop}
             threads={desk?.info?.threads}
           />
+        </div>
+        <div role="tabpanel" id="panel-teach" class="teach" aria-labelledby="tab-teach" hidden={page !== 'teach'}>
+          <TeachTab desk={desk} requests={ledger.entries.length} />
         </div>
         <LedgerTable ledger={ledger} />
       </main>

@@ -80,9 +80,26 @@ const MODEL_MISSING: Words = {
   todo: 'Fetch it there with ./build.sh demo, then try again.',
 };
 
+const TASK_KEPT = 'What was learnt before is unchanged.';
+
+/** Where teaching needs words of its own. */
+const OF_TEACHING: Readonly<Record<string, Words>> = {
+  invalid_input: { title: 'This cannot be done with what it has.', kept: TASK_KEPT, todo: 'Check the rows and their labels; the line below says what is wrong.' },
+  invalid_task: { title: 'This file cannot be used.', kept: TASK_KEPT, todo: 'Choose a file that “Export” has saved and nobody has changed.' },
+  storage_full: { title: 'There is no room to keep what would be learnt.', kept: TASK_KEPT, todo: 'Free some space, or leave private browsing, then try again.' },
+  engine_crashed: { title: 'The engine stopped.', kept: TASK_KEPT, todo: 'Try again: a fresh one starts by itself.' },
+  worker_died: { title: 'The engine stopped.', kept: TASK_KEPT, todo: 'Try again: a fresh one starts by itself.' },
+};
+
 export function problemOf(error: unknown): Problem {
   const { code, message, status } = errorFacts(error);
   const words = code === 'download_failed' && status === 404 ? MODEL_MISSING : (BY_CODE[code] ?? UNKNOWN);
+  return { ...words, detail: `${code}: ${message}` };
+}
+
+export function teachingProblemOf(error: unknown): Problem {
+  const { code, message } = errorFacts(error);
+  const words = OF_TEACHING[code] ?? { ...(BY_CODE[code] ?? UNKNOWN), kept: TASK_KEPT };
   return { ...words, detail: `${code}: ${message}` };
 }
 

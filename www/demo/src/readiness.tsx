@@ -92,5 +92,5 @@ function chipWords(state: ModelState): string {
 function waitingWords(state: ModelState, bytes: number | null): string {
   if (state.phase === 'unsupported') return 'This browser lacks something that the model needs.';
   const size = bytes === null ? '' : ` (${roundBytes(bytes)})`;
-  return `The model${size} is fetched only when you say so, once, and kept in this browser.`;
+  return `What it needs${size} is fetched only when you say so, once, and kept in this browser.`;
 }

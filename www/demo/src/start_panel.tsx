@@ -1,5 +1,6 @@
 // What stands between a visitor and the first answer: consent, download, or what is wrong.
 import type { JSX } from 'preact';
+import { bytesOf, REFLEX_ID, type ModelFacts } from './config.js';
 import { percent, roundBytes, timeLeft } from './format.js';
 import { Icon } from './icons.js';
 import { ProblemNotice } from './notices.js';
@@ -9,11 +10,10 @@ import type { Model } from './use_model.js';
 interface Props {
   readonly model: Model;
   readonly onStart: () => void;
-  readonly bytes: number | null;
   readonly online: boolean;
 }
 
-export function StartPanel({ model, bytes, online, onStart }: Props): JSX.Element | null {
+export function StartPanel({ model, online, onStart }: Props): JSX.Element | null {
   const { state } = model;
   switch (state.phase) {
     case 'checking':
@@ -24,7 +24,7 @@ export function StartPanel({ model, bytes, online, onStart }: Props): JSX.Elemen
     case 'failed':
       return <ProblemNotice problem={state.problem} action={{ name: 'Try again', run: onStart }} />;
     case 'waiting':
-      return <Waiting interrupted={state.interrupted} bytes={bytes} online={online} notes={model.notes} onStart={onStart} />;
+      return <Waiting interrupted={state.interrupted} files={state.files} online={online} notes={model.notes} onStart={onStart} />;
     case 'downloading':
       return <Downloading transfer={state.transfer} onCancel={model.cancel} />;
     case 'loading':
@@ -34,14 +34,16 @@ export function StartPanel({ model, bytes, online, onStart }: Props): JSX.Elemen
 
 interface WaitingProps {
   readonly interrupted: Transfer | undefined;
-  readonly bytes: number | null;
+  /** What is to be fetched. */
+  readonly files: readonly ModelFacts[];
   readonly online: boolean;
   /** What the browser says against it beforehand, e.g. that there is little room. */
   readonly notes: readonly string[];
   readonly onStart: () => void;
 }
 
-function Waiting({ interrupted, bytes, online, notes, onStart }: WaitingProps): JSX.Element {
+function Waiting({ interrupted, files, online, notes, onStart }: WaitingProps): JSX.Element {
+  const bytes = bytesOf(files);
   const size = bytes === null ? '' : roundBytes(bytes);
   return (
     <section class="start" aria-labelledby="start-title">
@@ -49,8 +51,8 @@ function Waiting({ interrupted, bytes, online, notes, onStart }: WaitingProps): 
         <h2 id="start-title">A small language model, on your device</h2>
         <p>
           {interrupted
-            ? `The download was stopped at ${roundBytes(interrupted.loaded)} of ${roundBytes(interrupted.total)}. Half a model is not kept, so no space is taken.`
-            : `It answers in this tab, without a network. ${size === '' ? 'It is' : `${size} are`} downloaded once and kept in this browser.`}
+            ? `The download was stopped at ${roundBytes(interrupted.loaded)} of ${roundBytes(interrupted.total)}. Half a file is not kept, so it takes no space.`
+            : `It answers in this tab, without a network. ${size === '' ? 'It is' : `${size} are`} downloaded once and kept in this browser${partsOf(files)}.`}
         </p>
         {notes.map((note) => (
           <p key={note} class="start-note">
@@ -66,13 +68,20 @@ function Waiting({ interrupted, bytes, online, notes, onStart }: WaitingProps): 
   );
 }
 
+/** ": 98 MB for the language model, 25 MB for the small one that learns". */
+function partsOf(files: readonly ModelFacts[]): string {
+  if (files.length < 2 || bytesOf(files) === null) return '';
+  const parts = files.map(({ id, bytes }) => `${roundBytes(bytes ?? 0)} for ${id === REFLEX_ID ? 'the small model that learns from examples' : 'the language model'}`);
+  return `: ${parts.reverse().join(', ')}`;
+}
+
 function Downloading({ transfer, onCancel }: { readonly transfer: Transfer; readonly onCancel: () => void }): JSX.Element {
   const left = secondsLeft(transfer);
   const share = transfer.loaded / transfer.total;
   return (
     <section class="start" aria-labelledby="start-title">
       <div class="start-words">
-        <h2 id="start-title">Downloading the model: {percent(share)}</h2>
+        <h2 id="start-title">Downloading: {percent(share)}</h2>
         <progress value={transfer.loaded} max={transfer.total} aria-labelledby="start-title" />
         <p class="figures">
           {roundBytes(transfer.loaded)} of {roundBytes(transfer.total)}

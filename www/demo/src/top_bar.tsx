@@ -1,6 +1,6 @@
 // Always visible: how many bytes left, what is ready, and who may answer.
 import type { JSX } from 'preact';
-import type { DemoConfig } from './config.js';
+import { bytesOf, wantedModels, type DemoConfig } from './config.js';
 import { count, exactBytes } from './format.js';
 import { Icon } from './icons.js';
 import type { Ledger } from './ledger.js';
@@ -29,7 +29,7 @@ export function TopBar(props: Props): JSX.Element {
       <div class="top-row">
         <h1 class="brand">Frontdesk</h1>
         <ByteCounter bytes={ledger.totalBytes} recorded={ledger.entries.length} observed={observed} />
-        <Readiness model={model} bytes={config.model.bytes} />
+        <Readiness model={model} bytes={bytesOf(wantedModels(config))} />
       </div>
       <div class="top-row top-row-mode">
         <ModeSwitch mode={mode} upstream={config.upstream} onMode={props.onMode} />

@@ -33,6 +33,29 @@ export class TransferMeter {
   }
 }
 
+/** Several files that come one after the other, counted as one. */
+export class TransferSum {
+  readonly #expected: number;
+  #before = 0;
+  #current: Amount = { loaded: 0, total: 0 };
+
+  constructor(expected: number | null) {
+    this.#expected = expected ?? 0;
+  }
+
+  add(progress: Amount): Amount {
+    const isNext = progress.total !== this.#current.total || progress.loaded < this.#current.loaded;
+    if (isNext) this.#before += this.#current.total;
+    this.#current = { loaded: progress.loaded, total: progress.total };
+    return { loaded: this.#before + progress.loaded, total: Math.max(this.#expected, this.#before + progress.total) };
+  }
+}
+
+interface Amount {
+  readonly loaded: number;
+  readonly total: number;
+}
+
 export function secondsLeft(transfer: Transfer): number | undefined {
   return transfer.rate > 0 ? (transfer.total - transfer.loaded) / transfer.rate : undefined;
 }

@@ -1,16 +1,16 @@
-// The model's life on this page: looked for, downloaded with consent, cancelled, resumed, ready.
+// The models' life on this page: looked for, downloaded with consent, cancelled, resumed, ready.
 import { Frontdesk, openaiCompatible, type ModelInfo } from 'frontdesk';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { COMPLETIONS_PATH, MODELS_PATH, type DemoConfig } from './config.js';
+import { bytesOf, COMPLETIONS_PATH, MODELS_PATH, wantedModels, type DemoConfig, type ModelFacts } from './config.js';
 import type { Ledger } from './ledger.js';
 import { isAbort, problemOf, type Problem } from './problems.js';
-import { TransferMeter, type Transfer } from './transfer.js';
+import { TransferMeter, TransferSum, type Transfer } from './transfer.js';
 
 export type ModelState =
   | { readonly phase: 'checking' }
   | { readonly phase: 'unsupported'; readonly reasons: readonly string[] }
-  /** Waiting for the visitor's word; `interrupted` after a cancelled download, of which nothing is kept. */
-  | { readonly phase: 'waiting'; readonly interrupted?: Transfer }
+  /** Waiting for the visitor's word to fetch `files`; `interrupted` after a cancelled download, of which no half file is kept. */
+  | { readonly phase: 'waiting'; readonly files: readonly ModelFacts[]; readonly interrupted?: Transfer }
   | { readonly phase: 'downloading'; readonly transfer: Transfer }
   /** The file is here; it is being checked and taken into memory. */
   | { readonly phase: 'loading'; readonly share?: number }
@@ -32,21 +32,33 @@ export function useModel(config: DemoConfig, ledger: Ledger): Model {
   const [isolated, setIsolated] = useState<boolean>();
   const [notes, setNotes] = useState<readonly string[]>([]);
   const running = useRef<AbortController | undefined>(undefined);
+  /** Files that are not on this device yet. */
+  const missing = useRef<readonly ModelFacts[]>([]);
+
+  const look = useCallback(async () => {
+    const found = await Promise.all(
+      wantedModels(config).map(async (file) => ({ file, ...(await Frontdesk.availability({ model: file.id, modelBaseUrl: MODELS_PATH })) })),
+    );
+    missing.current = found.filter(({ status }) => status !== 'available').map(({ file }) => file);
+    return found;
+  }, [config]);
 
   const start = useCallback(() => {
     if (running.current !== undefined) return;
     const controller = new AbortController();
     running.current = controller;
     const meter = new TransferMeter();
+    const sum = new TransferSum(bytesOf(missing.current));
     let latest: Transfer | undefined;
     setState({ phase: 'loading' });
     Frontdesk.create({
       model: config.model.id,
+      ...(wantedModels(config).includes(config.reflex) && { reflex: config.reflex.id }),
       modelBaseUrl: MODELS_PATH,
       ...(config.upstream && { cloud: openaiCompatible({ url: COMPLETIONS_PATH, model: 'default', fetch: ledger.fetch }) }),
       monitor(target) {
         onProgress(target, 'downloadprogress', ({ loaded, total }) => {
-          latest = meter.measure({ loaded, total }, performance.now());
+          latest = meter.measure(sum.add({ loaded, total }), performance.now());
           setState(loaded < total ? { phase: 'downloading', transfer: latest } : { phase: 'loading' });
         });
         onProgress(target, 'loadprogress', ({ loaded, total }) => setState({ phase: 'loading', share: total > 0 ? loaded / total : 0 }));
@@ -54,27 +66,29 @@ export function useModel(config: DemoConfig, ledger: Ledger): Model {
       signal: controller.signal,
     })
       .then((desk) => setState({ phase: 'ready', desk, info: desk.info }))
-      .catch((error: unknown) => {
+      .catch(async (error: unknown) => {
         if (!isAbort(error)) return setState({ phase: 'failed', problem: problemOf(error) });
-        setState(latest !== undefined && latest.loaded > 0 ? { phase: 'waiting', interrupted: latest } : { phase: 'waiting' });
+        await look();
+        setState({ phase: 'waiting', files: missing.current, ...(latest !== undefined && latest.loaded > 0 && { interrupted: latest }) });
       })
       .finally(() => (running.current = undefined));
-  }, [config, ledger]);
+  }, [config, ledger, look]);
 
   const cancel = useCallback(() => running.current?.abort(), []);
 
   useEffect(() => {
-    Frontdesk.availability({ model: config.model.id, modelBaseUrl: MODELS_PATH })
+    look()
       .then((found) => {
-        setIsolated(found.crossOriginIsolated);
-        setNotes(found.reasons);
-        if (found.status === 'unavailable') setState({ phase: 'unsupported', reasons: found.reasons });
-        // A model that was kept on an earlier visit costs no download, so it starts by itself.
-        else if (found.status === 'available') start();
-        else setState({ phase: 'waiting' });
+        const reasons = [...new Set(found.flatMap((file) => file.reasons))];
+        setIsolated(found.every((file) => file.crossOriginIsolated));
+        setNotes(reasons);
+        if (found.some(({ status }) => status === 'unavailable')) setState({ phase: 'unsupported', reasons });
+        // Models that were kept on an earlier visit cost no download, so they start by themselves.
+        else if (missing.current.length === 0) start();
+        else setState({ phase: 'waiting', files: missing.current });
       })
       .catch((error: unknown) => setState({ phase: 'failed', problem: problemOf(error) }));
-  }, [config, start]);
+  }, [look, start]);
 
   return useMemo(() => ({ state, isolated, notes, start, cancel }), [state, isolated, notes, start, cancel]);
 }

@@ -1,0 +1,74 @@
+// The tab “Teach it”: rows, how good the task is, what it saves, and what escalations teach it.
+import type { Frontdesk } from 'frontdesk';
+import type { JSX } from 'preact';
+import { useRef } from 'preact/hooks';
+import { ProblemNotice } from '../notices.js';
+import { FiguresPane } from './figures.js';
+import { InboxPane } from './inbox.js';
+import { MoneyPane } from './money.js';
+import { RowsPane } from './rows_pane.js';
+import { useTeaching, type Teaching } from './use_teaching.js';
+
+interface Props {
+  readonly desk: Frontdesk | undefined;
+  /** Requests that left so far. */
+  readonly requests: number;
+}
+
+export function TeachTab({ desk, requests }: Props): JSX.Element {
+  const teaching = useTeaching(desk);
+  const { state } = teaching;
+  return (
+    <>
+      <p class="visually-hidden" role="status" data-testid="teach-said">
+        {state.said}
+      </p>
+      {state.problem && <ProblemNotice problem={state.problem} />}
+      <div class="panes">
+        <div class="pane-stack">
+          <RowsPane teaching={teaching} ready={desk !== undefined} missing={desk !== undefined && desk.info?.reflex === undefined} />
+          <KeepPane teaching={teaching} ready={desk?.info?.reflex !== undefined} />
+        </div>
+        <FiguresPane state={state} onBudget={teaching.setBudget} />
+        <InboxPane teaching={teaching} />
+        <MoneyPane state={state} desk={desk} requests={requests} />
+      </div>
+    </>
+  );
+}
+
+function KeepPane({ teaching, ready }: { readonly teaching: Teaching; readonly ready: boolean }): JSX.Element {
+  const { state, save, load, forget } = teaching;
+  const file = useRef<HTMLInputElement>(null);
+  const idle = ready && state.busy === undefined;
+  const hasLearnt = Boolean(state.info);
+  return (
+    <section class="pane" aria-labelledby="keep-title">
+      <h2 id="keep-title">What was learnt stays on this device</h2>
+      <div class="button-row">
+        <button type="button" class="button" disabled={!idle || !hasLearnt} onClick={save}>
+          Export
+        </button>
+        <button type="button" class="button" disabled={!idle} onClick={() => file.current?.click()}>
+          Import
+        </button>
+        <button type="button" class="button" disabled={!idle || !hasLearnt} onClick={() => confirm('Forget what was learnt, earlier versions included?') && forget()}>
+          Forget
+        </button>
+        <input
+          ref={file}
+          type="file"
+          accept=".fdtask"
+          hidden
+          aria-label="Task file"
+          onChange={({ currentTarget }) => {
+            const chosen = currentTarget.files?.[0];
+            if (chosen !== undefined) load(chosen);
+            currentTarget.value = '';
+          }}
+        />
+      </div>
+      <p class="soft keep-words">{state.busy === undefined && state.said !== '' ? state.said : 'A file holds numbers and label names, no text.'}</p>
+    </section>
+  );
+}
