@@ -43,7 +43,7 @@ pub struct ClassifyRequest {
     /// What is asked of the text, whose answers the labels are; by default what it is about.
     pub question: Option<String>,
     /// Whether a made-up text is shown for each label; by default so. Without them a question
-    /// tells the labels and what they mean.
+    /// is followed by the meanings of the labels that have a description.
     pub examples: Option<bool>,
 }
 
