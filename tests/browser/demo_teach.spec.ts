@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page } from '@playwright/test';
-import { counter, expect, expectAccessible, expectNothingLeft, ready, sidewaysScroll, startDemo, test, type Demo } from './demo_fixtures.ts';
+import { counter, expect, expectAccessible, expectNothingLeft, ready, sidewaysScroll, startDemo, startedDemo, test, type Demo } from './demo_fixtures.ts';
 
 const LEARN_TIMEOUT_MS = 60_000;
 const THINGS = ['the blue lamp', 'my coffee machine', 'a pair of shoes', 'the garden chairs', 'my phone case', 'the winter jacket', 'a set of knives', 'the desk'];
@@ -243,5 +243,25 @@ test('a server without the learning model answers all the same, and the tab says
   } finally {
     await server.close();
     await rm(folder, { recursive: true });
+  }
+});
+
+test('a browser that keeps nothing learns all the same, and says so', async ({ browser }) => {
+  const server = await startDemo({});
+  const context = await browser.newContext();
+  // Workers of the page find no file system.
+  await context.route('**/worker.js', async (route) => {
+    const response = await route.fetch();
+    const body = `navigator.storage.getDirectory = () => Promise.reject(new DOMException('denied', 'SecurityError'));\n${await response.text()}`;
+    await route.fulfill({ response, body });
+  });
+  try {
+    const demo = await startedDemo(server, await context.newPage());
+    await learnt(demo);
+    await expect(demo.page.getByText('This browser cannot keep it')).toBeVisible();
+    expectNothingLeft(demo);
+  } finally {
+    await context.close();
+    await server.close();
   }
 });
