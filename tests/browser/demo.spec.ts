@@ -29,7 +29,7 @@ test.describe('first visit', () => {
       const start = page.getByRole('button', { name: 'Download 124 MB and start' });
       await expect(start).toBeVisible();
       await expect(page.getByText('98 MB for the language model, 25 MB for the small model')).toBeVisible();
-      await expect(page.getByText('Start the model first.')).toBeVisible();
+      await expect(page.getByRole('tabpanel', { name: 'Ask' }).getByText('Start the model first.')).toBeVisible();
       expect(demo.requests.filter((request) => request.includes('/models/'))).toEqual([]);
       await expectAccessible(page);
 

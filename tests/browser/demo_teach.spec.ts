@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page } from '@playwright/test';
-import { counter, expect, expectAccessible, expectNothingLeft, ready, sidewaysScroll, startDemo, test, type Demo } from './demo_fixtures.ts';
+import { counter, expect, expectAccessible, expectNothingLeft, ready, sidewaysScroll, startDemo, startedDemo, test, type Demo } from './demo_fixtures.ts';
 
 const LEARN_TIMEOUT_MS = 60_000;
 const THINGS = ['the blue lamp', 'my coffee machine', 'a pair of shoes', 'the garden chairs', 'my phone case', 'the winter jacket', 'a set of knives', 'the desk'];
@@ -143,16 +143,19 @@ test('escalations teach it: corrected, improved, gone back', async ({ quiet }) =
   await page.getByLabel('A ticket of your own').fill('Prove by induction that the sum of the first n odd numbers is a square.');
   await page.keyboard.press('Enter');
   const row = page.getByRole('listitem').filter({ hasText: 'Prove by induction' });
-  await expect(row).toContainText('It would say');
+  await expect(row).toContainText('Back office: it would say');
   await expect(page.getByTestId('inbox-words')).toContainText('would go to the back office');
   await row.getByLabel('Right label').selectOption('technical');
   await row.getByRole('button', { name: /^Note it: technical/ }).click();
   await expect(row).toContainText('Noted: technical');
   const improve = page.getByRole('button', { name: 'Improve' });
-  await expect(page.getByText('One correction waits.')).toBeVisible();
+  await expect(page.getByText('One text waits to be learnt from.')).toBeVisible();
   await improve.click();
   await expect(page.getByTestId('improvement')).toContainText(/^(Promoted|Not shown to be better|Worse)/, { timeout: LEARN_TIMEOUT_MS });
   await expect(page.getByTestId('improvement')).toContainText(/gained \d+ right answers and lost \d+/);
+  await page.getByLabel('A ticket of your own').fill('My parcel has not arrived, where is it?');
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('listitem').filter({ hasText: 'My parcel has not' })).toContainText(/ delivery, \d+% sure/);
   expectNothingLeft(quiet);
 });
 
@@ -177,7 +180,7 @@ test('is exported, forgotten, imported, and there again on the next visit', asyn
 
   page.once('dialog', (dialog) => void dialog.accept());
   await page.getByRole('button', { name: 'Forget' }).click();
-  await expect(page.getByText('Forgotten. Nothing that was learnt is left').last()).toBeVisible();
+  await expect(page.locator('.keep-words')).toHaveText('Forgotten. Nothing that was learnt is left on this device.');
   await expect(guarantee(page)).toHaveCount(0);
 
   await page.getByLabel('Task file').setInputFiles({ name: 'tickets.fdtask', mimeType: 'application/octet-stream', buffer: Buffer.from('not a task') });
@@ -240,5 +243,25 @@ test('a server without the learning model answers all the same, and the tab says
   } finally {
     await server.close();
     await rm(folder, { recursive: true });
+  }
+});
+
+test('a browser that keeps nothing learns all the same, and says so', async ({ browser }) => {
+  const server = await startDemo({});
+  const context = await browser.newContext();
+  // Workers of the page find no file system.
+  await context.route('**/worker.js', async (route) => {
+    const response = await route.fetch();
+    const body = `navigator.storage.getDirectory = () => Promise.reject(new DOMException('denied', 'SecurityError'));\n${await response.text()}`;
+    await route.fulfill({ response, body });
+  });
+  try {
+    const demo = await startedDemo(server, await context.newPage());
+    await learnt(demo);
+    await expect(demo.page.getByText('This browser cannot keep it')).toBeVisible();
+    expectNothingLeft(demo);
+  } finally {
+    await context.close();
+    await server.close();
   }
 });

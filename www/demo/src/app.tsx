@@ -134,7 +134,7 @@ export function App({ config, preferences: initial }: Props): JSX.Element {
         <LedgerTable ledger={ledger} />
       </main>
       <footer class="footer">
-        <p>Text is never stored. This browser keeps the model file and your choice of theme, labels and mode.</p>
+        <p>Text is never stored. This browser keeps the model files, what was learnt from your rows, and your choice of theme, labels and mode.</p>
       </footer>
     </>
   );

@@ -32,7 +32,7 @@ export function guaranteeWords(guarantee: TaskGuarantee): string {
   if (certified !== null) {
     return `${percent(shareHere(guarantee))} would stay here; at most ${limit} of all answers wrong because answered here, with ${percent(budget.confidence)} confidence.`;
   }
-  const plain = `No guarantee at ${limit}, so everything unsure goes to the back office.`;
+  const plain = `No guarantee at ${limit}, so nothing is counted as staying here.`;
   if (rows < neededRows) return `${plain} It takes at least ${count(neededRows)} rows to certify with, all answered right; there are ${count(rows)}.`;
   return `${plain} With ${count(rows)} rows to certify with, too many sure answers were wrong; more rows, or a larger budget, may do.`;
 }

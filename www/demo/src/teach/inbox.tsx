@@ -15,6 +15,8 @@ export function InboxPane({ teaching }: { readonly teaching: Teaching }): JSX.El
   const { info, tried, corrected, guarantee } = state;
   const threshold = thresholdOf(guarantee);
   const escalated = tried.filter((row) => !staysHere(row, threshold));
+  // What the visitor typed is shown either way.
+  const listed = tried.filter((row) => row.expected === undefined || !staysHere(row, threshold));
   const open = escalated.filter(({ text, expected }) => expected !== undefined && !corrected.has(text));
   return (
     <section class="pane" aria-labelledby="inbox-title">
@@ -25,17 +27,17 @@ export function InboxPane({ teaching }: { readonly teaching: Teaching }): JSX.El
           {tried.length > 0 && (
             <p data-testid="inbox-words">
               Of {count(tried.length)} tickets tried, {count(tried.length - escalated.length)} would stay here and <strong>{count(escalated.length)} would go to the back office</strong>: less
-              than {percent(threshold)} sure, or unlike anything it has learnt. Nothing is sent from this tab.
+              than {percent(threshold)} sure{!guarantee?.certified && ' (the usual mark, for nothing is certified)'}, or unlike anything it has learnt. Nothing is sent from this tab.
             </p>
           )}
           <ul class="inbox">
-            {escalated.slice(0, SHOWN).map((row) => (
-              <InboxRow key={row.text} row={row} info={info} given={corrected.get(row.text)} busy={state.busy !== undefined} onCorrect={(label) => teaching.correct([{ text: row.text, label }])} />
+            {listed.slice(0, SHOWN).map((row) => (
+              <InboxRow key={row.text} row={row} stays={staysHere(row, threshold)} info={info} given={corrected.get(row.text)} busy={state.busy !== undefined} onCorrect={(label) => teaching.correct([{ text: row.text, label }])} />
             ))}
           </ul>
-          {escalated.length > SHOWN && <p class="soft">And {count(escalated.length - SHOWN)} more.</p>}
+          {listed.length > SHOWN && <p class="soft">And {count(listed.length - SHOWN)} more.</p>}
           {open.length > 1 && (
-            <button type="button" class="button" disabled={state.busy !== undefined} onClick={() => teaching.correct(open.map(({ text, expected }) => ({ text, label: expected ?? '' })))}>
+            <button type="button" class="button take-all" disabled={state.busy !== undefined} onClick={() => teaching.correct(open.map(({ text, expected }) => ({ text, label: expected ?? '' })))}>
               Take the labels of your rows for all {count(open.length)}
             </button>
           )}
@@ -70,21 +72,22 @@ function TryForm({ busy, onTry }: { readonly busy: boolean; readonly onTry: (tex
 
 interface RowProps {
   readonly row: Tried;
+  readonly stays: boolean;
   readonly info: TaskInfo;
   readonly given: string | undefined;
   readonly busy: boolean;
   readonly onCorrect: (label: string) => void;
 }
 
-function InboxRow({ row, info, given, busy, onCorrect }: RowProps): JSX.Element {
+function InboxRow({ row, stays, info, given, busy, onCorrect }: RowProps): JSX.Element {
   const { text, value, confidence, isStrange, expected } = row;
   const [label, setLabel] = useState(expected ?? value);
   const id = useId();
   return (
     <li class="inbox-row">
       <p>{text}</p>
-      <p class="soft">
-        <Icon name="office" /> It would say {value}, {percent(confidence)} sure{isStrange && ', but the text is unlike the others'}.{expected !== undefined && ` Your rows say ${expected}.`}
+      <p class="soft" data-stays={stays}>
+        <Icon name={stays ? 'here' : 'office'} /> {stays ? 'Stays here: it says' : 'Back office: it would say'} {value}, {percent(confidence)} sure{isStrange && ', but the text is unlike the others'}.{expected !== undefined && ` Your rows say ${expected}.`}
       </p>
       {given === undefined ? (
         <div class="inbox-answer">
@@ -125,7 +128,8 @@ function ImproveRow({ teaching: { state, improve, goBack }, info }: { readonly t
           Go back
         </button>
         <span id="improve-hint" class="run-hint">
-          {waiting === 0 ? 'Note at least one right label first.' : `${waiting === 1 ? 'One correction waits' : `${count(waiting)} corrections wait`}.`}
+          {state.notice?.at === 'improve' && `${state.notice.words} `}
+          {waiting === 0 ? 'Note at least one right label first.' : `${waiting === 1 ? 'One text waits' : `${count(waiting)} texts wait`} to be learnt from.`}
         </span>
       </div>
     </>

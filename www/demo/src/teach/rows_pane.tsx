@@ -217,7 +217,7 @@ function LearnRow({ teaching: { state, learn, cancel }, rows, ready, missing }: 
       <div class="learn-words">
         {busy?.share === undefined ? (
           <p id="learn-hint" class="run-hint">
-            {hint}
+            {state.notice?.at === 'learn' ? state.notice.words : hint}
           </p>
         ) : (
           <>

@@ -68,7 +68,7 @@ function KeepPane({ teaching, ready }: { readonly teaching: Teaching; readonly r
           }}
         />
       </div>
-      <p class="soft keep-words">{state.busy === undefined && state.said !== '' ? state.said : 'A file holds numbers and label names, no text.'}</p>
+      <p class="soft keep-words">{state.notice?.at === 'keep' ? state.notice.words : 'A file holds numbers and label names, no text.'}</p>
     </section>
   );
 }

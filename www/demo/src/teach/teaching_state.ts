@@ -35,7 +35,9 @@ export interface TeachingState {
   readonly improvement?: Improvement;
   /** Since the rows were learnt from. */
   readonly promotions: number;
-  /** What happened last, for everyone to read and announced once. */
+  /** What happened last, where no figure or list shows it. */
+  readonly notice?: { readonly at: 'learn' | 'keep' | 'improve'; readonly words: string };
+  /** The same and more for who listens, announced once. */
   readonly said: string;
 }
 

@@ -47,12 +47,12 @@ export function useTeaching(desk: Frontdesk | undefined): Teaching {
       if (desk?.info?.reflex === undefined || running.current !== undefined) return;
       const controller = new AbortController();
       running.current = controller;
-      patch({ busy: { words }, said: '' }, ['problem']);
+      patch({ busy: { words }, said: '' }, ['problem', 'notice']);
       const tell = (now: string, share?: number): void => patch({ busy: { words: now, ...(share !== undefined && { share }) } });
       step({ task: desk.task(TASK_NAME), signal: controller.signal, tell })
         .then((change) => patch(change, ['busy']))
         .catch((error: unknown) => {
-          if (isAbort(error)) patch({ said: 'Stopped. What was learnt so far stays as it is.' }, ['busy']);
+          if (isAbort(error)) patch(saying('learn', 'Stopped. What was learnt so far stays as it is.'), ['busy']);
           else patch({ problem: teachingProblemOf(error) }, ['busy']);
         })
         .finally(() => (running.current = undefined));
@@ -172,19 +172,19 @@ export function useTeaching(desk: Frontdesk | undefined): Teaching {
     perform('Going back', async ({ task, signal }) => {
       const info = await task.rollback();
       const { promotions } = latest.current;
-      const said = 'The version before answers again.';
+      const said = saying('improve', 'The version before answers again.');
       patch({ info }, ['improvement', 'guarantee']);
-      if (promotions > 0) return { promotions: promotions - 1, ...(await lookAgain(task, signal)), said };
+      if (promotions > 0) return { promotions: promotions - 1, ...(await lookAgain(task, signal)), ...said };
       // These rows may not be the ones that it was learnt from, so they cannot test it.
       patch({}, ['parts', 'evaluation']);
-      return { ...foundPatch(info), tried: [], corrected: new Map(), said };
+      return { ...foundPatch(info), tried: [], corrected: new Map(), ...said };
     });
   };
 
   const save = (): void => {
     perform('Saving', async ({ task }) => {
       saveFile(await task.export());
-      return { said: `Saved as ${FILE_NAME}. It holds no text.` };
+      return saying('keep', `Saved as ${FILE_NAME}. It holds no text.`);
     });
   };
 
@@ -192,7 +192,7 @@ export function useTeaching(desk: Frontdesk | undefined): Teaching {
     perform('Reading the file', async ({ task }) => {
       const info = await task.import(new Uint8Array(await file.arrayBuffer()));
       patch({}, ['parts', 'evaluation', 'improvement', 'guarantee']);
-      return { ...foundPatch(info), tried: [], corrected: new Map(), promotions: 0, said: `Imported: ${count(info.labels.length)} labels.` };
+      return { ...foundPatch(info), tried: [], corrected: new Map(), promotions: 0, ...saying('keep', `Imported: ${count(info.labels.length)} labels.`) };
     });
   };
 
@@ -200,12 +200,16 @@ export function useTeaching(desk: Frontdesk | undefined): Teaching {
     perform('Forgetting', async ({ task }) => {
       await task.forget();
       patch({}, ['parts', 'evaluation', 'improvement', 'guarantee']);
-      return { info: null, tried: [], corrected: new Map(), promotions: 0, said: 'Forgotten. Nothing that was learnt is left on this device.' };
+      return { info: null, tried: [], corrected: new Map(), promotions: 0, ...saying('keep', 'Forgotten. Nothing that was learnt is left on this device.') };
     });
   };
 
   const cancel = useCallback(() => running.current?.abort(), []);
   return useMemo(() => ({ state, learn, cancel, setBudget, tryText, correct, improve, goBack, save, load, forget }), [state, desk, perform, sort]);
+}
+
+function saying(at: 'learn' | 'keep' | 'improve', words: string): Patch {
+  return { notice: { at, words }, said: words };
 }
 
 function foundPatch(info: TaskInfo | null): Patch {
