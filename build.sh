@@ -89,6 +89,9 @@ verb_decisions() {
     --model "$FRONTDESK_CACHE/models/minilm-l6.gguf" \
     --language-model "$FRONTDESK_CACHE/models/smollm2-135m-instruct.gguf" \
     --data "$FRONTDESK_DATA" --keep "$FRONTDESK_CACHE/vectors" --json docs/results/decisions.json
+  setup_chromium
+  verb_build
+  node bench/learning.mjs --data "$FRONTDESK_DATA"
   node bench/decisions.mjs
 }
 

@@ -60,7 +60,7 @@ impl Mahalanobis {
     pub(crate) fn distances(&self, vectors: &Vectors) -> Vec<[f64; 2]> {
         let rows = vectors.values.chunks_exact(vectors.width);
         rows.map(|row| {
-            let x = DVector::from_iterator(self.width, row.iter().map(|x| f64::from(*x)));
+            let x = DVector::from_fn(self.width, |index, _| f64::from(row[index]));
             let distance = |mean: &DVector<f64>, factor: &Cholesky<f64, Dyn>| {
                 let difference = &x - mean;
                 factor.solve(&difference).dot(&difference)
