@@ -101,7 +101,7 @@ fn label_scores(
     rows.iter()
         .map(|row| {
             let (text, labels) = (row.text.clone(), labels.clone());
-            let request = ClassifyRequest { text, labels, subject: None };
+            let request = ClassifyRequest { text, labels, ..ClassifyRequest::default() };
             let outcome = classify(model, &mut classifier, request)?;
             Ok(outcome.probabilities.iter().map(|p| p.max(f64::MIN_POSITIVE).ln()).collect())
         })

@@ -28,6 +28,7 @@ function sentence(answer: Provenance, facts: { confidence: number | null; thresh
     case 'confident':
     case 'device_only':
     case 'device_preferred':
+    case 'only_choice':
       return `Answered here in ${here}.`;
     case 'committed':
       return `Answered here in ${here}: the first words were sure enough to start, the whole was not.`;
