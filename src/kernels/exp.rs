@@ -1,6 +1,5 @@
 //! The exponential on four lanes, accurate to about two units in the last place.
 
-use crate::arch::multiply_add;
 use wide::{f32x4, i32x4};
 
 /// Adding and subtracting this rounds a small float to the nearest integer.
@@ -12,15 +11,14 @@ const ROUND: f32 = 12_582_912.0;
 #[inline(always)]
 pub fn exp(x: f32x4) -> f32x4 {
     let x = x.fast_max(f32x4::splat(-87.0)).fast_min(f32x4::splat(88.0));
-    let rounded = multiply_add(x, f32x4::splat(std::f32::consts::LOG2_E), f32x4::splat(ROUND));
+    let rounded = x * f32x4::splat(std::f32::consts::LOG2_E) + f32x4::splat(ROUND);
     let power = rounded - f32x4::splat(ROUND);
-    let r = multiply_add(power, f32x4::splat(-0.693_359_4), x);
-    let r = multiply_add(power, f32x4::splat(2.121_944_4e-4), r);
+    let r = x - power * f32x4::splat(0.693_359_4) + power * f32x4::splat(2.121_944_4e-4);
     let mut sum = f32x4::splat(1.987_569_1e-4);
     for coefficient in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_65, 0.5] {
-        sum = multiply_add(sum, r, f32x4::splat(coefficient));
+        sum = sum * r + f32x4::splat(coefficient);
     }
-    let value = multiply_add(sum * r, r, r) + f32x4::ONE;
+    let value = sum * r * r + r + f32x4::ONE;
     // The low bits of `rounded` hold the integer; moved to the exponent they scale by 2^power.
     from_bits((bits(rounded) << 23) + bits(value))
 }
