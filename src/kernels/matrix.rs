@@ -214,7 +214,6 @@ impl Matrix {
         let tensor_type = self.tensor_type;
         let row =
             |index: usize| &raw[(source_row(first + index) - first) * row_bytes..][..row_bytes];
-        let panels = first / PANEL_ROWS..(first + count).div_ceil(PANEL_ROWS);
         match (&mut self.storage, tensor_type.format()) {
             (Storage::Quantised(quantised), Some(format)) => {
                 quantised.fill(pool, first..first + count, columns, |index, strip, place| {
@@ -223,7 +222,8 @@ impl Matrix {
             }
             (Storage::Float(values), _) => {
                 let panel = columns * PANEL_ROWS;
-                let values = &mut values[panels.start * panel..panels.end * panel];
+                let end = (first + count).div_ceil(PANEL_ROWS) * panel;
+                let values = &mut values[first / PANEL_ROWS * panel..end];
                 pool.each_chunk(values, panel, |index, lanes| {
                     let mut decoded = vec![0.0; columns];
                     for lane in 0..PANEL_ROWS.min(count - index * PANEL_ROWS) {

@@ -285,32 +285,35 @@ impl Judge {
     fn step(self, saved: Saved, labels: &[String], vectors: &[Vec<f32>]) -> Result<Next, JsValue> {
         let rows = || vectors.iter().map(Vec::as_slice).zip(labels.iter().map(String::as_str));
         // A task that is changed is changed as a whole: what fails leaves the one before.
-        let mut changed = saved.borrow().clone();
-        let result = match self {
+        let copy = || saved.borrow().clone();
+        match self {
             Self::Evaluate => {
-                let evaluation = changed.evaluate(rows()).map_err(task_error)?;
-                return Ok(Next::Done(TaskOutcome::Evaluation(evaluation)));
+                let evaluation = saved.borrow().evaluate(rows()).map_err(task_error)?;
+                Ok(Next::Done(TaskOutcome::Evaluation(evaluation)))
             }
             Self::Certify(budget) => {
-                TaskOutcome::Guarantee(changed.certify(rows(), budget).map_err(task_error)?)
+                let mut changed = copy();
+                let guarantee = changed.certify(rows(), budget).map_err(task_error)?;
+                Ok(Next::Task(Box::new(changed), TaskOutcome::Guarantee(guarantee)))
             }
             Self::Teach(teacher) => {
+                let mut changed = copy();
                 for (vector, label) in rows() {
                     changed.teach(vector, label.to_owned(), teacher).map_err(task_error)?;
                 }
-                TaskOutcome::Nothing(())
+                Ok(Next::Task(Box::new(changed), TaskOutcome::Nothing(())))
             }
             Self::Improve => {
+                let mut changed = copy();
                 for (vector, label) in rows() {
                     changed.compare_on(vector, label.to_owned()).map_err(task_error)?;
                 }
                 let improvement = Box::new(Improvement::new(&changed, SEED).map_err(task_error)?);
                 let champion = Rc::new(RefCell::new(changed));
                 let stage = Stage::Improving { improvement, champion };
-                return Ok(Next::Go(stage, TaskEvent::Learning { share: 0.0 }));
+                Ok(Next::Go(stage, TaskEvent::Learning { share: 0.0 }))
             }
-        };
-        Ok(Next::Task(Box::new(changed), result))
+        }
     }
 }
 

@@ -11,6 +11,14 @@ const QUESTIONS = {
 } as const;
 const REQUEST = { state: TICKET, questions: QUESTIONS };
 
+/** What a task learns from: which team a ticket is for. */
+const EXAMPLES = ['lamp', 'chair', 'phone', 'jacket', 'desk', 'knife', 'coffee machine', 'pair of shoes'].flatMap((thing) => [
+  { text: `I was charged twice for the ${thing}.`, label: 'billing' },
+  { text: `Please refund the second payment for the ${thing}.`, label: 'billing' },
+  { text: `Where is the parcel with the ${thing}?`, label: 'shipping' },
+  { text: `The courier has not brought the ${thing} yet.`, label: 'shipping' },
+]);
+
 type Options = Omit<DecideOptions, 'signal' | 'onProgress' | 'onSend'>;
 
 /** Requests go as JSON text: keys like `__proto__` arrive as they are. */
@@ -224,14 +232,7 @@ test('senseless input is refused before anything runs', async ({ desk, site }) =
 test('a trained task answers a choice whose labels are its own', async ({ browser, site }) => {
   const page = await openPage(await (await browser.newContext()).newPage(), site);
   await createDesk(page, { modelBaseUrl: '/models', reflex: 'minilm-l6', mode: 'only_on_device' });
-  const things = ['lamp', 'chair', 'phone', 'jacket', 'desk', 'knife', 'coffee machine', 'pair of shoes'];
-  const examples = things.flatMap((thing) => [
-    { text: `I was charged twice for the ${thing}.`, label: 'billing' },
-    { text: `Please refund the second payment for the ${thing}.`, label: 'billing' },
-    { text: `Where is the parcel with the ${thing}?`, label: 'shipping' },
-    { text: `The courier has not brought the ${thing} yet.`, label: 'shipping' },
-  ]);
-  await page.evaluate((examples) => window.desk.task('tickets').learn(examples), examples);
+  await page.evaluate((examples) => window.desk.task('tickets').learn(examples), EXAMPLES);
   const team = { type: 'choice', instructions: 'Which team?', criteria: { shipping: null, billing: null } };
   const { value } = await decide({ page }, [{ state: TICKET, questions: { team } }, { state: 'Where is my parcel?', questions: { team } }], { tasks: { team: 'tickets' } });
   const responses = value as unknown as DecideResponse[];
@@ -244,5 +245,38 @@ test('a trained task answers a choice whose labels are its own', async ({ browse
   const { error } = await decide({ page }, { state: TICKET, questions: { team: other } }, { tasks: { team: 'tickets' } });
   expect(error).toMatchObject({ code: 'invalid_input' });
   expect(error?.message).toContain('not the labels of task');
+  await page.context().close();
+});
+
+test('a task learns from corrections of answers and receipts, and from the cloud', async ({ browser, site }) => {
+  const page = await openPage(await (await browser.newContext()).newPage(), site);
+  site.upstream.reset();
+  const { corrected, lesson, known } = await page.evaluate(
+    async ([examples, state]) => {
+      const { Frontdesk, openaiCompatible } = window.frontdesk;
+      const cloud = openaiCompatible({ url: '/v1/chat/completions', model: 'big-model' });
+      const desk = await Frontdesk.create({ modelBaseUrl: '/models', reflex: 'minilm-l6', cloud });
+      const task = desk.task('tickets');
+      await task.learn(examples);
+      const team = { type: 'choice', instructions: 'Which team?', criteria: { shipping: null, billing: null } } as const;
+      const decide = (state: string, options: object) => desk.decide({ state, questions: { team } }, { tasks: { team: 'tickets' }, ...options });
+      const known = async () => Object.values((await task.info())?.memory ?? {}).reduce((sum, rows) => sum + rows, 0);
+
+      const here = await decide(state, { mode: 'only_on_device' });
+      await task.correct(here.frontdesk.team, 'billing');
+      const there = await decide('Is it on its way?', { mode: 'prefer_in_cloud' });
+      const { receipt, lesson: unasked } = there.frontdesk.team;
+      if (receipt) await task.correct(receipt, 'shipping');
+      const corrected = await known();
+      const taught = await decide('The tracking number does not work.', { mode: 'prefer_in_cloud', learnFromCloud: true });
+      const result = { corrected, lesson: [unasked, taught.frontdesk.team.lesson], known: await known() };
+      await desk.destroy();
+      return result;
+    },
+    [EXAMPLES, TICKET] as const,
+  );
+  expect(corrected).toBe(2);
+  expect(lesson).toEqual([undefined, 'kept']);
+  expect(known).toBe(3);
   await page.context().close();
 });

@@ -2,7 +2,7 @@
 import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Page } from '@playwright/test';
+import type { Browser, Page } from '@playwright/test';
 import { counter, expect, expectAccessible, expectNothingLeft, ready, sidewaysScroll, startDemo, startedDemo, test, type Demo } from './demo_fixtures.ts';
 
 const LEARN_TIMEOUT_MS = 60_000;
@@ -131,11 +131,25 @@ test('a file is read; learning stops when asked', async ({ quiet }) => {
   const many = ['text;label', ...Array.from({ length: 1500 }, (_, index) => `Please look at number ${index} of my many orders;${index % 2 === 0 ? 'even' : 'odd'}`)].join('\n');
   await page.getByLabel('CSV file').setInputFiles({ name: 'many.csv', mimeType: 'text/csv', buffer: Buffer.from(many) });
   await expect(page.getByTestId('summary')).toContainText('1,500 rows, 2 labels');
+  await expect(rowsBox(page)).toHaveValue(many);
   await page.getByRole('button', { name: 'Learn', exact: true }).click();
   await expect(page.getByRole('progressbar')).toBeVisible();
   await page.getByRole('button', { name: 'Cancel' }).click();
   await expect(page.getByTestId('teach-said')).toContainText('Stopped.');
   await expect(page.getByRole('button', { name: 'Learn', exact: true })).toBeVisible();
+});
+
+test('a file that is dropped is read', async ({ quiet }) => {
+  const { page } = quiet;
+  await openTab(page);
+  const dataTransfer = await page.evaluateHandle((csv) => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([csv], 'dropped.csv', { type: 'text/csv' }));
+    return transfer;
+  }, CSV);
+  await rowsBox(page).dispatchEvent('drop', { dataTransfer });
+  await expect(rowsBox(page)).toHaveValue(CSV);
+  await expect(page.getByTestId('summary')).toContainText('96 rows, 3 labels');
 });
 
 test('escalations teach it: corrected, improved, gone back', async ({ quiet }) => {
@@ -148,8 +162,17 @@ test('escalations teach it: corrected, improved, gone back', async ({ quiet }) =
   await row.getByLabel('Right label').selectOption('technical');
   await row.getByRole('button', { name: /^Note it: technical/ }).click();
   await expect(row).toContainText('Noted: technical');
+  // A label that the rows do not have, which the next text may be given too.
+  await page.getByLabel('A ticket of your own').fill('Do you hire bricklayers?');
+  await page.keyboard.press('Enter');
+  const applicant = page.getByRole('listitem').filter({ hasText: 'bricklayers' });
+  await applicant.getByLabel('Right label').selectOption('another…');
+  await expect(applicant.getByRole('button', { name: /^Note it/ })).toBeDisabled();
+  await applicant.getByLabel('New label').fill('jobs');
+  await applicant.getByRole('button', { name: /^Note it: jobs/ }).click();
+  await expect(applicant).toContainText('Noted: jobs');
   const improve = page.getByRole('button', { name: 'Improve' });
-  await expect(page.getByText('One text waits to be learnt from.')).toBeVisible();
+  await expect(page.getByText('2 texts wait to be learnt from.')).toBeVisible();
   await improve.click();
   await expect(page.getByTestId('improvement')).toContainText(/^(Promoted|Not shown to be better|Worse)/, { timeout: LEARN_TIMEOUT_MS });
   await expect(page.getByTestId('improvement')).toContainText(/gained \d+ right answers and lost \d+/);
@@ -246,22 +269,45 @@ test('a server without the learning model answers all the same, and the tab says
   }
 });
 
-test('a browser that keeps nothing learns all the same, and says so', async ({ browser }) => {
+/** A demo of its own whose workers begin with this code. */
+async function withWorkers(browser: Browser, code: string, run: (demo: Demo) => Promise<void>): Promise<void> {
   const server = await startDemo({});
   const context = await browser.newContext();
-  // Workers of the page find no file system.
   await context.route('**/worker.js', async (route) => {
     const response = await route.fetch();
-    const body = `navigator.storage.getDirectory = () => Promise.reject(new DOMException('denied', 'SecurityError'));\n${await response.text()}`;
-    await route.fulfill({ response, body });
+    await route.fulfill({ response, body: `${code}\n${await response.text()}` });
   });
   try {
     const demo = await startedDemo(server, await context.newPage());
-    await learnt(demo);
-    await expect(demo.page.getByText('This browser cannot keep it')).toBeVisible();
+    await run(demo);
     expectNothingLeft(demo);
   } finally {
     await context.close();
     await server.close();
   }
+}
+
+test('a browser that keeps nothing learns all the same, and says so', async ({ browser }) => {
+  const noFiles = "navigator.storage.getDirectory = () => Promise.reject(new DOMException('denied', 'SecurityError'));";
+  await withWorkers(browser, noFiles, async (demo) => {
+    await learnt(demo);
+    await expect(demo.page.getByText('This browser cannot keep it')).toBeVisible();
+  });
+});
+
+test('a full device says so in words, and what is there goes on', async ({ browser }) => {
+  // The model fits; a task, which is smaller, does not.
+  const full = `const write = FileSystemSyncAccessHandle.prototype.write;
+    FileSystemSyncAccessHandle.prototype.write = function (bytes, ...rest) {
+      if (bytes.byteLength < 1e6 && !(this.getSize() > 1e6)) throw new DOMException('full', 'QuotaExceededError');
+      return write.call(this, bytes, ...rest);
+    };`;
+  await withWorkers(browser, full, async ({ page }) => {
+    await openTab(page);
+    await rowsBox(page).fill(CSV);
+    await page.getByRole('button', { name: 'Learn', exact: true }).click();
+    await expect(page.getByRole('alert')).toContainText('There is no room to keep what would be learnt.', { timeout: LEARN_TIMEOUT_MS });
+    await expect(rowsBox(page)).toHaveValue(CSV);
+    await expect(page.getByRole('button', { name: 'Learn', exact: true })).toBeEnabled();
+  });
 });

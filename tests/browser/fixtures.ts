@@ -116,3 +116,9 @@ async function freshCloud(page: Page): Promise<void> {
 export function toUpstream(requests: readonly string[]): string[] {
   return requests.filter((request) => request.endsWith(Upstream.path));
 }
+
+/** What a call in the page rejects with, as plain data. */
+export async function failure<T>(page: Page, call: (argument: T) => Promise<Settled<unknown>>, argument: T): Promise<Settled<unknown>['error']> {
+  const { error } = await page.evaluate(call as (argument: unknown) => Promise<Settled<unknown>>, argument);
+  return error;
+}

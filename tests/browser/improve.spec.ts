@@ -1,7 +1,7 @@
 /** Tasks that get better in the real page: corrections, the cloud's lessons, challengers, rollback; many texts; the ledger. */
 import type { Page } from '@playwright/test';
 import type { Improvement } from 'frontdesk';
-import { createDesk, expect, openPage, test, toUpstream } from './fixtures.ts';
+import { createDesk, expect, failure, openPage, test, toUpstream } from './fixtures.ts';
 import { examples, labelIn, LEARNT, OTHERS } from './task_examples.ts';
 
 /** Two tickets of each label: little to learn from. */
@@ -9,12 +9,6 @@ const FEW = examples((sentence) => sentence === 0).filter((_, index) => index % 
 const LABELS = [...new Set(LEARNT.map(({ label }) => label))];
 const TEXTS = OTHERS.map(({ text }) => text);
 const PRICES = { inputPerMillion: 2, outputPerMillion: 10 };
-
-/** What a call rejects with, as plain data. */
-async function failure<T>(page: Page, call: (argument: T) => Promise<Settled<unknown>>, argument: T): Promise<Settled<unknown>['error']> {
-  const { error } = await page.evaluate(call as (argument: unknown) => Promise<Settled<unknown>>, argument);
-  return error;
-}
 
 test.describe('a task that learnt little', () => {
   test.describe.configure({ mode: 'serial' });

@@ -1,16 +1,9 @@
 /** Tasks in the real page: learning, answering, certifying, keeping, files, and what is refused. */
 import type { Page } from '@playwright/test';
-import { createDesk, expect, openPage, test, toUpstream } from './fixtures.ts';
+import { createDesk, expect, failure, openPage, test, toUpstream } from './fixtures.ts';
 import { LEARNT, OTHERS } from './task_examples.ts';
 
 const STRANGE = 'Prove that the sum of the first n odd numbers is a perfect square, using induction over n.';
-
-
-/** The error of what the page settled. */
-async function failure<T>(page: Page, call: (argument: T) => Promise<Settled<unknown>>, argument: T): Promise<{ code?: string; message: string } | undefined> {
-  const { error } = await page.evaluate(call as (argument: unknown) => Promise<Settled<unknown>>, argument);
-  return error;
-}
 
 function refusal(page: Page, name: string) {
   return failure(page, (name) => window.settle(Promise.resolve().then(() => window.desk.task(name).name)), name);

@@ -3,8 +3,9 @@ import { toClassification } from './answers.js';
 import { askWhole, type Outcome } from './cascade.js';
 import { checkLabels, checkSubject, checkText } from './checks.js';
 import type { EngineClient } from './client.js';
-import { InternalError, type Receipt } from './errors.js';
+import type { Receipt } from './errors.js';
 import type { Ledger } from './ledger.js';
+import { missing } from './missing.js';
 import type { ClassifyRequest, Label, LocalClassification, ModelInfo, Policy, PrefillProgress, TaskInfo } from './protocol.js';
 import type { CloudClassification, CloudProvider } from './providers/provider.js';
 import type { Classification } from './results.js';
@@ -116,8 +117,4 @@ function byModel(
 /** Bytes of the request that the cloud would get. */
 function sizeOf(request: { readonly text: string; readonly labels: readonly Label[] }, cloud: CloudProvider | undefined): number {
   return cloud?.sizeOf?.(request) ?? new TextEncoder().encode(request.text).byteLength;
-}
-
-function missing(): never {
-  throw new InternalError('an answer is missing');
 }

@@ -2,7 +2,8 @@
 import { classifyTexts, type Desk } from './classifying.js';
 import type { CheckedQuestion, CheckedRequest } from './decide_checks.js';
 import type { DecideAnswer, DecideProvenance, DecideResponse } from './decide_shapes.js';
-import { InternalError, InvalidInputError } from './errors.js';
+import { InvalidInputError } from './errors.js';
+import { missing } from './missing.js';
 import type { ModelInfo, PrefillProgress } from './protocol.js';
 import type { Classification } from './results.js';
 import { checkTaskName } from './task.js';
@@ -162,8 +163,4 @@ function onlyChoice(label: string, info: ModelInfo | undefined): Classification 
     timing: { totalMs: 0 },
     cost: null,
   };
-}
-
-function missing(): never {
-  throw new InternalError('an answer is missing');
 }

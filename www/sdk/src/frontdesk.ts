@@ -17,9 +17,10 @@ import { EngineClient } from './client.js';
 import { decideAll } from './decide.js';
 import { checkDecideRequest } from './decide_checks.js';
 import type { DecideQuestions, DecideRequest, DecideResponse } from './decide_shapes.js';
-import { DestroyedError, InternalError, InvalidInputError, type Receipt } from './errors.js';
+import { DestroyedError, InvalidInputError, type Receipt } from './errors.js';
 import { IdleImprover, type OnImproved } from './idle_improver.js';
 import { checkPrices, Ledger } from './ledger.js';
+import { missing } from './missing.js';
 import { absolute, type ModelChoice, resolveModel } from './models.js';
 import type { ChatDelta, ChatRequest, Label, LedgerSummary, LoadProgress, LocalEmbeddings, Mode, ModelInfo, ModuleVariant, Policy, PrefillProgress, Prices, TaskInfo } from './protocol.js';
 import type { CloudProvider } from './providers/provider.js';
@@ -366,10 +367,6 @@ export class Frontdesk {
 /** Bytes of the request that the cloud would get. */
 function chatSize(request: Omit<ChatRequest, 'policy'>, cloud: CloudProvider | undefined): number {
   return cloud?.sizeOf?.(request) ?? new TextEncoder().encode(JSON.stringify(request.messages)).byteLength;
-}
-
-function missing(): never {
-  throw new InternalError('an answer is missing');
 }
 
 interface Sides {

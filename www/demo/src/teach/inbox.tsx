@@ -9,6 +9,8 @@ import { staysHere, type Tried } from './teaching_state.js';
 import type { Teaching } from './use_teaching.js';
 
 const SHOWN = 12;
+/** The choice of a label that is not there yet; no label is empty. */
+const ANOTHER = '';
 
 export function InboxPane({ teaching }: { readonly teaching: Teaching }): JSX.Element {
   const { state } = teaching;
@@ -17,6 +19,7 @@ export function InboxPane({ teaching }: { readonly teaching: Teaching }): JSX.El
   const escalated = tried.filter((row) => !staysHere(row, threshold));
   // What the visitor typed is shown either way.
   const listed = tried.filter((row) => row.expected === undefined || !staysHere(row, threshold));
+  const labels = [...new Set([...(info?.labels ?? []), ...corrected.values()])];
   const open = escalated.filter(({ text, expected }) => expected !== undefined && !corrected.has(text));
   return (
     <section class="pane" aria-labelledby="inbox-title">
@@ -32,7 +35,7 @@ export function InboxPane({ teaching }: { readonly teaching: Teaching }): JSX.El
           )}
           <ul class="inbox">
             {listed.slice(0, SHOWN).map((row) => (
-              <InboxRow key={row.text} row={row} stays={staysHere(row, threshold)} info={info} given={corrected.get(row.text)} busy={state.busy !== undefined} onCorrect={(label) => teaching.correct([{ text: row.text, label }])} />
+              <InboxRow key={row.text} row={row} stays={staysHere(row, threshold)} labels={labels} given={corrected.get(row.text)} busy={state.busy !== undefined} onCorrect={(label) => teaching.correct([{ text: row.text, label }])} />
             ))}
           </ul>
           {listed.length > SHOWN && <p class="soft">And {count(listed.length - SHOWN)} more.</p>}
@@ -73,15 +76,17 @@ function TryForm({ busy, onTry }: { readonly busy: boolean; readonly onTry: (tex
 interface RowProps {
   readonly row: Tried;
   readonly stays: boolean;
-  readonly info: TaskInfo;
+  readonly labels: readonly string[];
   readonly given: string | undefined;
   readonly busy: boolean;
   readonly onCorrect: (label: string) => void;
 }
 
-function InboxRow({ row, stays, info, given, busy, onCorrect }: RowProps): JSX.Element {
+function InboxRow({ row, stays, labels, given, busy, onCorrect }: RowProps): JSX.Element {
   const { text, value, confidence, isStrange, expected } = row;
-  const [label, setLabel] = useState(expected ?? value);
+  const [chosen, setChosen] = useState(expected ?? value);
+  const [named, setNamed] = useState('');
+  const label = chosen === ANOTHER ? named.trim() : chosen;
   const id = useId();
   return (
     <li class="inbox-row">
@@ -92,12 +97,14 @@ function InboxRow({ row, stays, info, given, busy, onCorrect }: RowProps): JSX.E
       {given === undefined ? (
         <div class="inbox-answer">
           <label for={id}>Right label</label>
-          <select id={id} value={label} onChange={(event) => setLabel(event.currentTarget.value)}>
-            {info.labels.map((name) => (
+          <select id={id} value={chosen} onChange={(event) => setChosen(event.currentTarget.value)}>
+            {labels.map((name) => (
               <option key={name}>{name}</option>
             ))}
+            <option value={ANOTHER}>another…</option>
           </select>
-          <button type="button" class="button" aria-label={`Note it: ${label}, for “${text}”`} disabled={busy} onClick={() => onCorrect(label)}>
+          {chosen === ANOTHER && <input type="text" aria-label="New label" value={named} onInput={(event) => setNamed(event.currentTarget.value)} />}
+          <button type="button" class="button" aria-label={`Note it: ${label}, for “${text}”`} disabled={busy || label === ''} onClick={() => onCorrect(label)}>
             Note it
           </button>
         </div>

@@ -1,9 +1,10 @@
 // Where rows come from: pasted, dropped, chosen or the sample; their columns, what is wrong with them, and Learn.
 import type { JSX, TargetedDragEvent } from 'preact';
-import { useMemo, useRef, useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 import { count, percent, roundBytes } from '../format.js';
 import { Icon } from '../icons.js';
 import { FEW, guessColumns, readRows, readTable, type Columns, type Rows, type Table } from './csv.js';
+import { FileButton } from './file_button.js';
 import { SAMPLE_CSV } from './sample_rows.js';
 import { splitRows } from './split.js';
 import type { Teaching } from './use_teaching.js';
@@ -32,8 +33,7 @@ export function RowsPane({ teaching, ready, missing }: { readonly teaching: Teac
     setHeader(undefined);
     setChosen(undefined);
   };
-  const takeFile = (file: File | undefined): void => {
-    if (file === undefined) return;
+  const takeFile = (file: File): void => {
     if (file.size > MAX_FILE_BYTES) return setRefused(`${file.name} has ${roundBytes(file.size)}; this page takes up to ${roundBytes(MAX_FILE_BYTES)}.`);
     file.text().then(
       (csv) => take({ csv, name: file.name }),
@@ -62,11 +62,10 @@ export function RowsPane({ teaching, ready, missing }: { readonly teaching: Teac
 interface BoxProps {
   readonly source: Source;
   readonly onSource: (source: Source) => void;
-  readonly onFile: (file: File | undefined) => void;
+  readonly onFile: (file: File) => void;
 }
 
 function RowsBox({ source: { csv, name }, onSource, onFile }: BoxProps): JSX.Element {
-  const file = useRef<HTMLInputElement>(null);
   const isShown = csv.length <= MAX_SHOWN_LENGTH;
   const drop = (event: TargetedDragEvent<HTMLTextAreaElement>): void => {
     const dropped = event.dataTransfer?.files[0];
@@ -77,24 +76,10 @@ function RowsBox({ source: { csv, name }, onSource, onFile }: BoxProps): JSX.Ele
   return (
     <>
       <div class="button-row">
-        <button type="button" class="button" onClick={() => file.current?.click()}>
-          Choose a CSV file
-        </button>
+        <FileButton words="Choose a CSV file" accept=".csv,.tsv,.txt,text/csv" label="CSV file" onFile={onFile} />
         <button type="button" class="button" onClick={() => onSource({ csv: SAMPLE_CSV, name: 'the sample' })}>
           Use the sample
         </button>
-        <input
-          ref={file}
-          type="file"
-          accept=".csv,.tsv,.txt,text/csv"
-          hidden
-          aria-label="CSV file"
-          onChange={({ currentTarget }) => {
-            onFile(currentTarget.files?.[0]);
-            // The same file may be chosen again after it was changed.
-            currentTarget.value = '';
-          }}
-        />
       </div>
       <textarea
         id="rows"

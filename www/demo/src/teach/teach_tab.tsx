@@ -1,8 +1,8 @@
 // The tab “Teach it”: rows, how good the task is, what it saves, and what escalations teach it.
 import type { Frontdesk } from 'frontdesk';
 import type { JSX } from 'preact';
-import { useRef } from 'preact/hooks';
 import { ProblemNotice } from '../notices.js';
+import { FileButton } from './file_button.js';
 import { FiguresPane } from './figures.js';
 import { InboxPane } from './inbox.js';
 import { MoneyPane } from './money.js';
@@ -39,7 +39,6 @@ export function TeachTab({ desk, requests }: Props): JSX.Element {
 
 function KeepPane({ teaching, ready }: { readonly teaching: Teaching; readonly ready: boolean }): JSX.Element {
   const { state, save, load, forget } = teaching;
-  const file = useRef<HTMLInputElement>(null);
   const idle = ready && state.busy === undefined;
   const hasLearnt = Boolean(state.info);
   return (
@@ -49,24 +48,10 @@ function KeepPane({ teaching, ready }: { readonly teaching: Teaching; readonly r
         <button type="button" class="button" disabled={!idle || !hasLearnt} onClick={save}>
           Export
         </button>
-        <button type="button" class="button" disabled={!idle} onClick={() => file.current?.click()}>
-          Import
-        </button>
+        <FileButton words="Import" accept=".fdtask" label="Task file" disabled={!idle} onFile={load} />
         <button type="button" class="button" disabled={!idle || !hasLearnt} onClick={() => confirm('Forget what was learnt, earlier versions included?') && forget()}>
           Forget
         </button>
-        <input
-          ref={file}
-          type="file"
-          accept=".fdtask"
-          hidden
-          aria-label="Task file"
-          onChange={({ currentTarget }) => {
-            const chosen = currentTarget.files?.[0];
-            if (chosen !== undefined) load(chosen);
-            currentTarget.value = '';
-          }}
-        />
       </div>
       <p class="soft keep-words">{state.notice?.at === 'keep' ? state.notice.words : 'A file holds numbers and label names, no text.'}</p>
     </section>
