@@ -113,7 +113,7 @@ fn run_case(decoder: &mut Decoder<Cpu>, case: &Case, report: &mut Report) {
     }
 }
 
-/// Appends the prompt and compares the residual stream, averaged over its positions.
+/// Appends the prompt, its first token alone as `LanguageModel::load` does, and compares the residual stream, averaged over its positions.
 fn prefill(
     decoder: &mut Decoder<Cpu>,
     state: &mut State<Cpu>,
@@ -123,7 +123,8 @@ fn prefill(
     let hidden = decoder.config().hidden;
     let mut sums = vec![[0.0f64; 8]; decoder.config().layers];
     let mut last = 0;
-    for chunk in case.prompt_ids.chunks(CHUNK) {
+    let (first, others) = case.prompt_ids.split_at(1);
+    for chunk in std::iter::once(first).chain(others.chunks(CHUNK)) {
         let mut values = vec![0.0; chunk.len() * hidden];
         decoder
             .extend_observed(state, chunk, &mut |checkpoint, backend, tensor| {
@@ -157,8 +158,8 @@ fn assert_exact(report: &Report) {
 }
 
 fn assert_faithful(report: &Report) {
-    assert!(report.top1() >= 0.96, "top-1 agreement {}", report.top1());
-    assert!(report.mean_divergence() <= 0.01, "mean KL {}", report.mean_divergence());
+    assert!(report.top1() >= 0.975, "top-1 agreement {}", report.top1());
+    assert!(report.mean_divergence() <= 0.003, "mean KL {}", report.mean_divergence());
 }
 
 #[test]

@@ -93,7 +93,7 @@ pub(crate) struct Layout {
     /// How codes are stored.
     pub(crate) form: Form,
     /// Subtracted from every code; formats with an offset have no minima.
-    offset: i32,
+    pub(crate) offset: i32,
     has_minima: bool,
 }
 
@@ -355,12 +355,22 @@ impl<'a> Group<'a> {
     }
 
     /// A panel's 8 scales and minima; a format with an offset has the minimum `-offset * scale`.
-    #[inline(always)]
     pub(crate) fn numbers(&self, panel: usize) -> [[f32x4; 2]; 2] {
-        let scales = halves::load(&self.numbers[panel]);
-        let minima = self.numbers.get(STREAMS + panel).map(halves::load);
+        let scales = self.scales(panel);
         let of_offset = || scales.map(|x| x * f32x4::splat(-self.layout.offset as f32));
-        [scales, minima.unwrap_or_else(of_offset)]
+        [scales, self.minima(panel).unwrap_or_else(of_offset)]
+    }
+
+    /// A panel's 8 scales.
+    #[inline(always)]
+    pub(crate) fn scales(&self, panel: usize) -> [f32x4; 2] {
+        halves::load(&self.numbers[panel])
+    }
+
+    /// A panel's 8 minima, where the format has them.
+    #[inline(always)]
+    pub(crate) fn minima(&self, panel: usize) -> Option<[f32x4; 2]> {
+        self.numbers.get(STREAMS + panel).map(halves::load)
     }
 }
 

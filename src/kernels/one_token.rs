@@ -5,30 +5,26 @@ use crate::arch::{
 };
 use crate::matmul::{Activated, Band, RowSums};
 use crate::matrix::{Form, Strip};
-use crate::quantise::Tile;
+use crate::quantise::{REST_BITS, Tile};
 use crate::{ACTIVATION_BLOCK, PANEL_ROWS};
 use wide::f32x4;
 
 /// Stores the product of the one row of `x` with all panels of a strip.
 pub(crate) fn one_token(strip: &Strip<'_>, x: &Activated, out: &Band<'_>) {
-    let form = strip.layout.form;
-    let kernel = match form {
-        Form::Nibbles => product::<Nibbles>,
-        Form::Bytes | Form::SignedBytes => product::<Bytes>,
-        Form::Halves => product::<Halves>,
+    let (kernel, is_fine) = match strip.layout.form {
+        Form::Nibbles => (product::<Nibbles> as Kernel, false),
+        Form::Bytes | Form::SignedBytes => (product::<Bytes> as Kernel, true),
+        Form::Halves => (product::<Halves> as Kernel, true),
     };
-    // For the second row the strip is in the nearest cache.
-    let rest = x.rest.tiles().filter(|_| form != Form::Nibbles);
-    let mut sums = [[f32x4::ZERO; 2]; STREAMS];
-    for row in x.rows.tiles().chain(rest) {
-        for (sums, more) in sums.iter_mut().zip(kernel(strip, row)) {
-            sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
-        }
-    }
-    for (panel, sums) in sums.into_iter().enumerate() {
+    let row = x.rows.tile(0);
+    let rest = (is_fine && x.rest.shape() == x.rows.shape()).then(|| x.rest.tile(0));
+    for (panel, sums) in kernel(strip, row, rest).into_iter().enumerate() {
         out.store(strip.first + panel, 0, sums);
     }
 }
+
+/// The product with a row, and with a second one of what the first leaves.
+type Kernel = fn(&Strip<'_>, Tile<'_>, Option<Tile<'_>>) -> [RowSums; STREAMS];
 
 /// Codes in memory: a few steps at a time.
 trait Source {
@@ -89,49 +85,65 @@ impl Source for Halves {
     }
 }
 
-fn product<S: Source>(strip: &Strip<'_>, x: Tile<'_>) -> [RowSums; STREAMS] {
-    assert_eq!(x.tokens, 1);
-    let group = strip.layout.group;
-    let x_groups = if group == ACTIVATION_BLOCK { x.by_block } else { x.by_half };
+fn product<S: Source>(
+    strip: &Strip<'_>,
+    x: Tile<'_>,
+    rest: Option<Tile<'_>>,
+) -> [RowSums; STREAMS] {
+    let columns = strip.layout.group;
+    let (is_fine, rest) = rest.map_or((false, x), |rest| (true, rest));
+    let x_groups = if columns == ACTIVATION_BLOCK { rest.by_block } else { rest.by_half };
+    let offset = -strip.layout.offset as f32;
     let mask = arch::nibble_mask();
     let mut sums = [[f32x4::ZERO; 2]; STREAMS];
-    let codes = x.codes.as_chunks::<STEP>().0.chunks_exact(group / STEP);
-    let x_groups = codes.zip(x_groups.scales).zip(x_groups.sums);
-    for (group, ((x, x_scale), x_sum)) in strip.groups().zip(x_groups) {
-        let integers = dots::<S>(group.codes, x, mask);
+    let [x, rest] = [x, rest].map(|x| x.codes.as_chunks::<STEP>().0.chunks_exact(columns / STEP));
+    let x_groups = x.zip(rest).zip(x_groups.scales.iter().zip(x_groups.sums));
+    for (group, ((x, rest), (x_scale, x_sum))) in strip.groups().zip(x_groups) {
+        let mut integers = [[arch::zero(); 2]; STREAMS];
+        dots::<S>(&mut integers, group.codes, x, mask);
+        if is_fine {
+            for integers in integers.as_flattened_mut() {
+                *integers = arch::shift_left::<REST_BITS>(*integers);
+            }
+            dots::<S>(&mut integers, group.codes, rest, mask);
+        }
         let (x_scale, x_sum) = (f32x4::splat(*x_scale), f32x4::splat(*x_sum));
+        let of_offset = x_sum * f32x4::splat(offset);
         for (panel, (integers, sums)) in integers.into_iter().zip(&mut sums).enumerate() {
-            let [scales, minima] = group.numbers(panel);
+            let scales = group.scales(panel);
+            if let Some(minima) = group.minima(panel) {
+                for side in 0..2 {
+                    sums[side] = arch::multiply_add(minima[side], x_sum, sums[side]);
+                }
+            }
             for side in 0..2 {
-                let product = arch::finish(integers[side]) * x_scale;
-                let sum = arch::multiply_add(minima[side], x_sum, sums[side]);
-                sums[side] = arch::multiply_add(product, scales[side], sum);
+                let product = arch::multiply_add(arch::finish(integers[side]), x_scale, of_offset);
+                sums[side] = arch::multiply_add(product, scales[side], sums[side]);
             }
         }
     }
     sums
 }
 
-/// Dot products of one group of each panel's 8 rows with the token.
+/// Adds the dot products of one group of each panel's 8 rows with the token.
 ///
 /// The loop over the steps must stay a loop: unrolled, the compiler orders it sum by sum and runs out
 /// of registers. That is why the group's length is no constant here.
 #[inline(always)]
 fn dots<S: Source>(
+    sums: &mut [[Accumulator; 2]; STREAMS],
     codes: &[u8],
     x: &[[Activation; STEP]],
     mask: Mask,
-) -> [[Accumulator; 2]; STREAMS] {
-    let mut sums = [[arch::zero(); 2]; STREAMS];
+) {
     for (codes, x) in codes.chunks_exact(S::BYTES * STREAMS).zip(x.chunks_exact(S::STEPS)) {
         for (step, x) in x.iter().enumerate() {
             let x = arch::splat(x);
-            for (codes, sums) in codes.chunks_exact(S::BYTES).zip(&mut sums) {
+            for (codes, sums) in codes.chunks_exact(S::BYTES).zip(&mut *sums) {
                 let [low, high] = S::load(codes, step, mask);
                 sums[0] = S::dot(sums[0], low, x);
                 sums[1] = S::dot(sums[1], high, x);
             }
         }
     }
-    sums
 }

@@ -10,6 +10,8 @@ use wide::{f32x4, i32x4};
 
 /// Tokens of one tile: how often a loaded weight vector is used.
 pub const TILE_TOKENS: usize = 4;
+/// Bits of a rest's code.
+pub(crate) const REST_BITS: u32 = 8;
 /// Columns whose sums are kept as well, for weights with a scale every 16 columns.
 const HALF: usize = ACTIVATION_BLOCK / 2;
 /// Numbers that are worth a part of their own.
@@ -101,28 +103,52 @@ impl QuantisedRows {
     }
 
     pub(crate) fn tiles(&self) -> impl Iterator<Item = Tile<'_>> {
-        let (blocks, halves) = (self.columns / ACTIVATION_BLOCK, self.columns / HALF);
-        (0..self.tokens).step_by(TILE_TOKENS).map(move |first| {
-            let tokens = TILE_TOKENS.min(self.tokens - first);
-            Tile {
-                first,
-                tokens,
-                codes: &self.codes[first * self.columns..][..tokens * self.columns],
-                by_block: self.by_block.part(first * blocks, tokens * blocks),
-                by_half: self.by_half.part(first * halves, tokens * halves),
-            }
-        })
+        (0..self.tokens).step_by(TILE_TOKENS).map(|first| self.tile(first))
     }
 
-    /// What the codes of a single row leave of its values.
-    pub(crate) fn residual(&self, values: &[f32], into: &mut [f32]) {
-        let blocks = self.codes.as_chunks::<ACTIVATION_BLOCK>().0.iter().zip(&self.by_block.scales);
+    /// The tile that begins with token `first`.
+    pub(crate) fn tile(&self, first: usize) -> Tile<'_> {
+        let (blocks, halves) = (self.columns / ACTIVATION_BLOCK, self.columns / HALF);
+        let tokens = TILE_TOKENS.min(self.tokens - first);
+        Tile {
+            first,
+            tokens,
+            codes: &self.codes[first * self.columns..][..tokens * self.columns],
+            by_block: self.by_block.part(first * blocks, tokens * blocks),
+            by_half: self.by_half.part(first * halves, tokens * halves),
+        }
+    }
+
+    /// Becomes what the codes of the single row `coarse` leave of `values`: with this one's scales and sums,
+    /// a value is `scale * (code of coarse << REST_BITS + code)`.
+    pub(crate) fn refine(&mut self, coarse: &Self, values: &[f32]) {
+        let columns = values.len();
+        (self.tokens, self.columns) = (1, columns);
+        self.codes.resize(columns, 0);
+        self.by_block.resize(columns / ACTIVATION_BLOCK);
+        self.by_half.resize(columns / HALF);
+        let mut rest = TileMut {
+            codes: &mut self.codes,
+            by_block: self.by_block.part_mut(),
+            by_half: self.by_half.part_mut(),
+        };
+        let codes = coarse.codes.as_chunks::<ACTIVATION_BLOCK>().0;
         let values = values.as_chunks::<ACTIVATION_BLOCK>().0;
-        let into = into.as_chunks_mut::<ACTIVATION_BLOCK>().0;
-        for (((codes, scale), values), into) in blocks.zip(values).zip(into) {
-            for ((code, value), into) in codes.iter().zip(values).zip(into) {
-                *into = value - f32::from(*code) * scale;
-            }
+        let blocks = codes.iter().zip(&coarse.by_block.scales).zip(values);
+        let unit = f32x4::splat((1 << REST_BITS) as f32);
+        // No dot product takes -128.
+        let largest = f32x4::splat(((1 << (REST_BITS - 1)) - 1) as f32);
+        for (block, ((codes, scale), values)) in blocks.enumerate() {
+            let scale = scale / (1 << REST_BITS) as f32;
+            let inverse = f32x4::splat(if scale > 0.0 { 1.0 / scale } else { 0.0 });
+            let quads: [f32x4; ACTIVATION_BLOCK / 4] = bytemuck::cast(*values);
+            let codes: [i32x4; ACTIVATION_BLOCK / 4] = bytemuck::cast(codes.map(i32::from));
+            let left: [i32x4; ACTIVATION_BLOCK / 4] = std::array::from_fn(|quad| {
+                let left = quads[quad] * inverse - f32x4::from_i32x4(codes[quad]) * unit;
+                round(left.fast_min(largest).fast_max(-largest))
+            });
+            let whole = std::array::from_fn(|quad| (codes[quad] << REST_BITS) + left[quad]);
+            rest.put([block, 1, 0], scale, left, whole);
         }
     }
 
@@ -150,6 +176,10 @@ impl Groups<Vec<f32>> {
 
     fn disjoint(&mut self) -> Groups<Disjoint<'_, f32>> {
         Groups { scales: Disjoint::new(&mut self.scales), sums: Disjoint::new(&mut self.sums) }
+    }
+
+    fn part_mut(&mut self) -> Groups<&mut [f32]> {
+        Groups { scales: &mut self.scales, sums: &mut self.sums }
     }
 
     fn part(&self, start: usize, length: usize) -> Groups<&[f32]> {
@@ -182,32 +212,42 @@ struct TileMut<'a> {
 impl TileMut<'_> {
     fn fill(mut self, values: &[f32], columns: usize) {
         let tokens = values.len() / columns;
-        let codes = self.codes.as_chunks_mut::<STEP>().0;
         for (token, row) in values.chunks_exact(columns).enumerate() {
             for (block, values) in row.as_chunks::<ACTIVATION_BLOCK>().0.iter().enumerate() {
                 let (scale, quantised) = quantise_block(values);
-                let at = block * ACTIVATION_BLOCK / STEP * tokens;
-                let steps =
-                    codes[at..at + ACTIVATION_BLOCK / STEP * tokens].chunks_exact_mut(tokens);
-                let narrow = arch::activations(quantised);
-                for (out, step) in steps.zip(narrow.as_chunks::<STEP>().0) {
-                    out[token] = *step;
-                }
-                let sum = |quads: &[i32x4]| {
-                    quads.iter().fold(i32x4::ZERO, |sum, quad| sum + *quad).reduce_add()
-                };
-                let (first, second) = quantised.split_at(HALF / 4);
-                let (first, second) = (sum(first), sum(second));
-                let put = |groups: &mut Groups<&mut [f32]>, group: usize, sum: i32| {
-                    groups.scales[group * tokens + token] = scale;
-                    groups.sums[group * tokens + token] = scale * sum as f32;
-                };
-                put(&mut self.by_half, 2 * block, first);
-                put(&mut self.by_half, 2 * block + 1, second);
-                // What is not finite gives codes, and sums, that mean nothing beside a scale of NaN.
-                put(&mut self.by_block, block, first.wrapping_add(second));
+                self.put([block, tokens, token], scale, quantised, quantised);
             }
         }
+    }
+
+    /// Stores one token's block: its codes, and the scale and sums of `summed`.
+    #[inline(always)]
+    fn put(
+        &mut self,
+        [block, tokens, token]: [usize; 3],
+        scale: f32,
+        codes: [i32x4; ACTIVATION_BLOCK / 4],
+        summed: [i32x4; ACTIVATION_BLOCK / 4],
+    ) {
+        let at = block * ACTIVATION_BLOCK / STEP * tokens;
+        let steps =
+            &mut self.codes.as_chunks_mut::<STEP>().0[at..][..ACTIVATION_BLOCK / STEP * tokens];
+        let narrow = arch::activations(codes);
+        for (out, step) in steps.chunks_exact_mut(tokens).zip(narrow.as_chunks::<STEP>().0) {
+            out[token] = *step;
+        }
+        let sum =
+            |quads: &[i32x4]| quads.iter().fold(i32x4::ZERO, |sum, quad| sum + *quad).reduce_add();
+        let (first, second) = summed.split_at(HALF / 4);
+        let (first, second) = (sum(first), sum(second));
+        let put = |groups: &mut Groups<&mut [f32]>, group: usize, sum: i32| {
+            groups.scales[group * tokens + token] = scale;
+            groups.sums[group * tokens + token] = scale * sum as f32;
+        };
+        put(&mut self.by_half, 2 * block, first);
+        put(&mut self.by_half, 2 * block + 1, second);
+        // What is not finite gives codes, and sums, that mean nothing beside a scale of NaN.
+        put(&mut self.by_block, block, first.wrapping_add(second));
     }
 }
 
@@ -224,9 +264,14 @@ fn quantise_block(block: &[f32; ACTIVATION_BLOCK]) -> (f32, [i32x4; ACTIVATION_B
     let largest = largest.to_array().into_iter().fold(0.0, f32::max);
     let scale = largest / 127.0;
     let inverse = f32x4::splat(if largest > 0.0 { 127.0 / largest } else { 0.0 });
-    let (round, zero) = (f32x4::splat(ROUND), i32x4::splat(ROUND.to_bits() as i32));
-    let codes = quads.map(|quad| bytemuck::cast::<f32x4, i32x4>(quad * inverse + round) - zero);
-    (scale + poison.reduce_add(), codes)
+    (scale + poison.reduce_add(), quads.map(|quad| round(quad * inverse)))
+}
+
+/// The nearest integers of small numbers.
+#[inline(always)]
+fn round(quad: f32x4) -> i32x4 {
+    let zero = i32x4::splat(ROUND.to_bits() as i32);
+    bytemuck::cast::<f32x4, i32x4>(quad + f32x4::splat(ROUND)) - zero
 }
 
 #[cfg(test)]

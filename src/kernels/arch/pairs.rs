@@ -92,6 +92,11 @@ pub(crate) fn integers(sums: Accumulator) -> [i32; 4] {
     sums.to_array()
 }
 
+#[inline(always)]
+pub(crate) fn shift_left<const BITS: u32>(sums: Accumulator) -> Accumulator {
+    sums << BITS
+}
+
 /// The sums as floats.
 #[inline(always)]
 pub(crate) fn finish(sums: Accumulator) -> f32x4 {

@@ -128,6 +128,11 @@ fn vector(floats: f32x4) -> v128 {
     f32x4(a, b, c, d)
 }
 
+#[inline(always)]
+pub(crate) fn shift_left<const BITS: u32>(sums: Accumulator) -> Accumulator {
+    i32x4_shl(sums, BITS)
+}
+
 /// The sums as floats.
 #[inline(always)]
 pub(crate) fn finish(sums: Accumulator) -> f32x4 {
