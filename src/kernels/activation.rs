@@ -4,7 +4,7 @@
 //! Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26.
 
 use crate::arch::multiply_add;
-use crate::exp::exp;
+use crate::exp::Exp;
 use wide::f32x4;
 
 /// The function.
@@ -21,23 +21,23 @@ pub enum Activation {
 impl Activation {
     /// Two of the functions are `x * sigmoid(g(x))`, since `(1 + tanh(y)) / 2 = sigmoid(2 y)`.
     #[inline(always)]
-    fn apply(self, x: f32x4) -> f32x4 {
+    fn apply(self, exp: &Exp, x: f32x4) -> f32x4 {
         let argument = match self {
             Activation::Silu => x,
             Activation::GeluTanh => {
                 let cubic = x * x * x * f32x4::splat(0.044_715);
                 (x + cubic) * f32x4::splat(1.595_769)
             }
-            Activation::GeluErf => return gelu_erf(x),
+            Activation::GeluErf => return gelu_erf(exp, x),
         };
-        x / (f32x4::ONE + exp(-argument))
+        x / (f32x4::ONE + exp.of(-argument))
     }
 }
 
 /// `max(x, 0) - |x| * tail`, where `tail` is the normal distribution's beyond `|x|`: a polynomial
 /// times `e^(-x^2 / 2)`, wrong by 8e-8 at the most.
 #[inline(always)]
-fn gelu_erf(x: f32x4) -> f32x4 {
+fn gelu_erf(exp: &Exp, x: f32x4) -> f32x4 {
     let size = x.fast_max(-x);
     // 0.3275911 / sqrt(2)
     let t = f32x4::ONE / (f32x4::ONE + size * f32x4::splat(0.231_641_89));
@@ -45,30 +45,32 @@ fn gelu_erf(x: f32x4) -> f32x4 {
     for coefficient in [-0.726_576, 0.710_706_9, -0.142_248_37, 0.127_414_8] {
         sum = multiply_add(sum, t, f32x4::splat(coefficient));
     }
-    let tail = sum * t * exp(x * x * f32x4::splat(-0.5));
+    let tail = sum * t * exp.of(x * x * f32x4::splat(-0.5));
     x.fast_max(f32x4::ZERO) - size * tail
 }
 
 /// Overwrites each element of `x` with `activation(x)`.
 pub fn activate(activation: Activation, x: &mut [f32]) {
+    let exp = Exp::new();
     let (quads, rest) = x.as_chunks_mut::<4>();
     for quad in quads {
-        *quad = activation.apply(f32x4::new(*quad)).to_array();
+        *quad = activation.apply(&exp, f32x4::new(*quad)).to_array();
     }
     for x in rest {
-        *x = activation.apply(f32x4::splat(*x)).to_array()[0];
+        *x = activation.apply(&exp, f32x4::splat(*x)).to_array()[0];
     }
 }
 
 /// Overwrites `gate` with `activation(gate) * up`; both of any one length.
 pub fn gate(activation: Activation, gate: &mut [f32], up: &[f32]) {
+    let exp = Exp::new();
     let (quads, rest) = gate.as_chunks_mut::<4>();
     let (up_quads, up_rest) = up.as_chunks::<4>();
     for (gate, up) in quads.iter_mut().zip(up_quads) {
-        *gate = (activation.apply(f32x4::new(*gate)) * f32x4::new(*up)).to_array();
+        *gate = (activation.apply(&exp, f32x4::new(*gate)) * f32x4::new(*up)).to_array();
     }
     for (gate, up) in rest.iter_mut().zip(up_rest) {
-        *gate = activation.apply(f32x4::splat(*gate)).to_array()[0] * up;
+        *gate = activation.apply(&exp, f32x4::splat(*gate)).to_array()[0] * up;
     }
 }
 

@@ -7,20 +7,51 @@ const ROUND: f32 = 12_582_912.0;
 
 /// `e^x`; below -87 the result is the smallest it can be (about 1e-38), above 88 the largest.
 ///
-/// Range reduction to |r| <= ln(2)/2 and a polynomial of degree 6 (Cephes' coefficients).
-#[inline(always)]
-pub fn exp(x: f32x4) -> f32x4 {
-    let x = x.fast_max(f32x4::splat(-87.0)).fast_min(f32x4::splat(88.0));
-    let rounded = x * f32x4::splat(std::f32::consts::LOG2_E) + f32x4::splat(ROUND);
-    let power = rounded - f32x4::splat(ROUND);
-    let r = x - power * f32x4::splat(0.693_359_4) + power * f32x4::splat(2.121_944_4e-4);
-    let mut sum = f32x4::splat(1.987_569_1e-4);
-    for coefficient in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_65, 0.5] {
-        sum = sum * r + f32x4::splat(coefficient);
+/// Range reduction to |r| <= ln(2)/2 and a polynomial of degree 6 (Cephes' coefficients). The constants are
+/// hidden from the compilers: V8 would build each anew at every use.
+#[derive(Clone, Copy)]
+pub struct Exp {
+    range: [f32x4; 2],
+    log2_e: f32x4,
+    round: f32x4,
+    /// Their sum is the negative of ln(2).
+    minus_ln_2: [f32x4; 2],
+    highest: f32x4,
+    others: [f32x4; 5],
+    one: f32x4,
+}
+
+impl Exp {
+    /// To be made before a loop.
+    #[inline(always)]
+    pub fn new() -> Self {
+        std::hint::black_box(Self {
+            range: [-87.0, 88.0].map(f32x4::splat),
+            log2_e: f32x4::splat(std::f32::consts::LOG2_E),
+            round: f32x4::splat(ROUND),
+            minus_ln_2: [-0.693_359_4, 2.121_944_4e-4].map(f32x4::splat),
+            highest: f32x4::splat(1.987_569_1e-4),
+            others: [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_65, 0.5]
+                .map(f32x4::splat),
+            one: f32x4::ONE,
+        })
     }
-    let value = sum * r * r + r + f32x4::ONE;
-    // The low bits of `rounded` hold the integer; moved to the exponent they scale by 2^power.
-    from_bits((bits(rounded) << 23) + bits(value))
+
+    /// `e^x`.
+    #[inline(always)]
+    pub fn of(&self, x: f32x4) -> f32x4 {
+        let x = x.fast_max(self.range[0]).fast_min(self.range[1]);
+        let rounded = x * self.log2_e + self.round;
+        let power = rounded - self.round;
+        let r = x + power * self.minus_ln_2[0] + power * self.minus_ln_2[1];
+        let mut sum = self.highest;
+        for coefficient in self.others {
+            sum = sum * r + coefficient;
+        }
+        let value = sum * r * r + r + self.one;
+        // The low bits of `rounded` hold the integer; moved to the exponent they scale by 2^power.
+        from_bits((bits(rounded) << 23) + bits(value))
+    }
 }
 
 #[inline(always)]
@@ -45,10 +76,10 @@ mod tests {
         for step in 0..17_500 {
             let x = -87.0 + step as f32 * 0.01;
             let expected = x.exp();
-            let actual = exp(f32x4::splat(x)).to_array()[2];
+            let actual = Exp::new().of(f32x4::splat(x)).to_array()[2];
             assert!((actual - expected).abs() <= 3e-7 * expected, "{x}: {actual}, {expected}");
         }
-        assert!(exp(f32x4::splat(f32::NEG_INFINITY)).to_array()[0] < 1e-37);
-        assert!(exp(f32x4::splat(1e9)).to_array()[0].is_finite());
+        assert!(Exp::new().of(f32x4::splat(f32::NEG_INFINITY)).to_array()[0] < 1e-37);
+        assert!(Exp::new().of(f32x4::splat(1e9)).to_array()[0].is_finite());
     }
 }

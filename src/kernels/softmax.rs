@@ -1,26 +1,27 @@
 //! Softmax in place: `x_i = e^(x_i - max) / sum`.
 
-use crate::exp::exp;
+use crate::exp::Exp;
 use wide::f32x4;
 
 /// Turns scores into probabilities; an empty slice stays empty.
 pub fn softmax(scores: &mut [f32]) {
     let largest = maximum(scores);
     let (quads, rest) = scores.as_chunks_mut::<4>();
+    let exp = Exp::new();
     let mut sums = f32x4::ZERO;
     // Stays zero unless a score is not finite: the maximum of some targets loses such numbers.
     let mut poison = f32x4::ZERO;
     for quad in quads.iter_mut() {
         let scores = f32x4::new(*quad);
         poison += scores * f32x4::ZERO;
-        let values = exp(scores - f32x4::splat(largest));
+        let values = exp.of(scores - f32x4::splat(largest));
         *quad = values.to_array();
         sums += values;
     }
     let mut sum = (sums + poison).reduce_add();
     for value in rest.iter_mut() {
         sum += *value * 0.0;
-        *value = exp(f32x4::splat(*value - largest)).to_array()[0];
+        *value = exp.of(f32x4::splat(*value - largest)).to_array()[0];
         sum += *value;
     }
     let inverse = 1.0 / sum;
