@@ -14,7 +14,7 @@ mod several_tokens;
 
 pub mod activation;
 pub mod attention;
-pub mod exp;
+mod exp;
 pub mod layer_norm;
 pub mod matmul;
 pub mod matrix;

@@ -5,7 +5,7 @@
 
 use crate::PANEL_ROWS;
 use crate::arch::STREAMS;
-use crate::matrix::{Form, Matrix, Storage};
+use crate::matrix::{Matrix, Storage};
 use crate::one_token::one_token;
 use crate::pool::{Disjoint, Pool};
 use crate::quantise::QuantisedRows;
@@ -32,16 +32,15 @@ pub struct Workspace {
 #[derive(Default)]
 pub(crate) struct Activated {
     pub(crate) rows: QuantisedRows,
-    /// Of a single token, what `rows` leaves; empty where that is not wanted.
+    /// Of a single token, what `rows` leaves.
     pub(crate) rest: QuantisedRows,
 }
 
 impl Workspace {
     /// Computes `out = x * matrix^T`, `[tokens, rows]`, for each output; `x` is `[tokens, columns]`.
     ///
-    /// Activations have 8 bits. Those of a single token have 16 beside weights of more than 4, as a second
-    /// row of codes that stands for what the first leaves: there, the activations' error would be the larger
-    /// one, and weights come slowly enough from memory to use them twice.
+    /// Activations have 8 bits. Those of a single token have 16, as a second row of codes that stands for
+    /// what the first leaves: its weights come slowly enough from memory to use each twice.
     ///
     /// # Panics
     /// When a slice is shorter than its shape demands.
@@ -55,10 +54,7 @@ impl Workspace {
         assert!(outputs.iter().all(|(matrix, _)| matrix.columns == columns), "x has other columns");
         if outputs.iter().any(|(matrix, _)| matrix.is_quantised()) {
             self.activations.rows.quantise(pool, x, tokens, columns);
-            let is_fine =
-                |(matrix, _): &Output<'_>| matrix.form().is_some_and(|form| form != Form::Nibbles);
-            self.activations.rest.clear();
-            if tokens == 1 && outputs.iter().any(is_fine) {
+            if tokens == 1 {
                 self.activations.rest.refine(&self.activations.rows, &x[..columns]);
             }
         }
@@ -224,7 +220,14 @@ mod tests {
     ) -> Vec<f32> {
         let mut rounded = QuantisedRows::default();
         rounded.quantise(&Pool::serial(), x, tokens, columns);
-        let x = if int8 { rounded.values() } else { x.to_vec() };
+        let mut coded = rounded.values();
+        if tokens == 1 {
+            let mut rest = QuantisedRows::default();
+            rest.refine(&rounded, x);
+            coded.iter_mut().zip(rest.values()).for_each(|(coded, rest)| *coded += rest);
+            assert_close(&coded, x, 2e-5);
+        }
+        let x = if int8 { coded } else { x.to_vec() };
         let rows = weights.chunks_exact(columns);
         x.chunks_exact(columns)
             .flat_map(|x| rows.clone().map(move |row| (x, row)))
@@ -262,10 +265,8 @@ mod tests {
                     }
                     let mut out = vec![f32::NAN; tokens * rows];
                     product(&x, tokens, &matrix, &mut out);
-                    let is_fine = tokens == 1 && matrix.form() != Some(Form::Nibbles);
-                    let is_rounded = matrix.is_quantised() && !is_fine;
-                    let expected = reference(&x, tokens, &decoded, columns, is_rounded);
-                    assert_close(&out, &expected, 4e-4);
+                    let expected = reference(&x, tokens, &decoded, columns, matrix.is_quantised());
+                    assert_close(&out, &expected, 2e-4);
                 }
             }
         }

@@ -262,14 +262,6 @@ impl Matrix {
         matches!(self.storage, Storage::Quantised(_))
     }
 
-    /// How the codes of a quantised matrix are stored.
-    pub(crate) fn form(&self) -> Option<Form> {
-        match &self.storage {
-            Storage::Float(_) => None,
-            Storage::Quantised(quantised) => Some(quantised.layout.form),
-        }
-    }
-
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         match &self.storage {

@@ -11,20 +11,16 @@ use wide::f32x4;
 
 /// Stores the product of the one row of `x` with all panels of a strip.
 pub(crate) fn one_token(strip: &Strip<'_>, x: &Activated, out: &Band<'_>) {
-    let (kernel, is_fine) = match strip.layout.form {
-        Form::Nibbles => (product::<Nibbles> as Kernel, false),
-        Form::Bytes | Form::SignedBytes => (product::<Bytes> as Kernel, true),
-        Form::Halves => (product::<Halves> as Kernel, true),
+    let kernel = match strip.layout.form {
+        Form::Nibbles => product::<Nibbles>,
+        Form::Bytes | Form::SignedBytes => product::<Bytes>,
+        Form::Halves => product::<Halves>,
     };
-    let row = x.rows.tile(0);
-    let rest = (is_fine && x.rest.shape() == x.rows.shape()).then(|| x.rest.tile(0));
-    for (panel, sums) in kernel(strip, row, rest).into_iter().enumerate() {
+    let sums = kernel(strip, x.rows.tile(0), x.rest.tile(0));
+    for (panel, sums) in sums.into_iter().enumerate() {
         out.store(strip.first + panel, 0, sums);
     }
 }
-
-/// The product with a row, and with a second one of what the first leaves.
-type Kernel = fn(&Strip<'_>, Tile<'_>, Option<Tile<'_>>) -> [RowSums; STREAMS];
 
 /// Codes in memory: a few steps at a time.
 trait Source {
@@ -85,13 +81,9 @@ impl Source for Halves {
     }
 }
 
-fn product<S: Source>(
-    strip: &Strip<'_>,
-    x: Tile<'_>,
-    rest: Option<Tile<'_>>,
-) -> [RowSums; STREAMS] {
+/// The product with the row whose codes are those of `x` and, shifted to the right, of `rest`.
+fn product<S: Source>(strip: &Strip<'_>, x: Tile<'_>, rest: Tile<'_>) -> [RowSums; STREAMS] {
     let columns = strip.layout.group;
-    let (is_fine, rest) = rest.map_or((false, x), |rest| (true, rest));
     let x_groups = if columns == ACTIVATION_BLOCK { rest.by_block } else { rest.by_half };
     let offset = -strip.layout.offset as f32;
     let mask = arch::nibble_mask();
@@ -101,12 +93,10 @@ fn product<S: Source>(
     for (group, ((x, rest), (x_scale, x_sum))) in strip.groups().zip(x_groups) {
         let mut integers = [[arch::zero(); 2]; STREAMS];
         dots::<S>(&mut integers, group.codes, x, mask);
-        if is_fine {
-            for integers in integers.as_flattened_mut() {
-                *integers = arch::shift_left::<REST_BITS>(*integers);
-            }
-            dots::<S>(&mut integers, group.codes, rest, mask);
+        for integers in integers.as_flattened_mut() {
+            *integers = arch::shift_left::<REST_BITS>(*integers);
         }
+        dots::<S>(&mut integers, group.codes, rest, mask);
         let (x_scale, x_sum) = (f32x4::splat(*x_scale), f32x4::splat(*x_sum));
         let of_offset = x_sum * f32x4::splat(offset);
         for (panel, (integers, sums)) in integers.into_iter().zip(&mut sums).enumerate() {

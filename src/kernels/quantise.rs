@@ -92,11 +92,6 @@ impl QuantisedRows {
         });
     }
 
-    /// Forgets all rows.
-    pub(crate) fn clear(&mut self) {
-        self.tokens = 0;
-    }
-
     /// Number of rows and of values in each.
     pub(crate) fn shape(&self) -> [usize; 2] {
         [self.tokens, self.columns]
@@ -259,8 +254,8 @@ const ROUND: f32 = 12_582_912.0;
 fn quantise_block(block: &[f32; ACTIVATION_BLOCK]) -> (f32, [i32x4; ACTIVATION_BLOCK / 4]) {
     let quads: [f32x4; ACTIVATION_BLOCK / 4] = bytemuck::cast(*block);
     let largest = quads.iter().fold(f32x4::ZERO, |largest, quad| largest.fast_max(quad.abs()));
-    // Stays zero unless a value is not finite; the codes of such a block would look like numbers.
-    let poison = quads.iter().fold(f32x4::ZERO, |poison, quad| poison + *quad * f32x4::ZERO);
+    // Zero unless a value is not finite; the codes of such a block would look like numbers.
+    let poison = quads.iter().fold(f32x4::ZERO, |sum, quad| sum + *quad) * f32x4::ZERO;
     let largest = largest.to_array().into_iter().fold(0.0, f32::max);
     let scale = largest / 127.0;
     let inverse = f32x4::splat(if largest > 0.0 { 127.0 / largest } else { 0.0 });
