@@ -91,12 +91,7 @@ fn product<S: Source>(strip: &Strip<'_>, x: Tile<'_>, rest: Tile<'_>) -> [RowSum
     let [x, rest] = [x, rest].map(|x| x.codes.as_chunks::<STEP>().0.chunks_exact(columns / STEP));
     let x_groups = x.zip(rest).zip(x_groups.scales.iter().zip(x_groups.sums));
     for (group, ((x, rest), (x_scale, x_sum))) in strip.groups().zip(x_groups) {
-        let mut integers = [[arch::zero(); 2]; STREAMS];
-        dots::<S>(&mut integers, group.codes, x, mask);
-        for integers in integers.as_flattened_mut() {
-            *integers = arch::shift_left::<REST_BITS>(*integers);
-        }
-        dots::<S>(&mut integers, group.codes, rest, mask);
+        let integers = dots::<S>(group.codes, x, rest, mask);
         let (x_scale, x_sum) = (f32x4::splat(*x_scale), f32x4::splat(*x_sum));
         let of_offset = x_sum * f32x4::splat(offset);
         for (panel, (integers, sums)) in integers.into_iter().zip(&mut sums).enumerate() {
@@ -115,25 +110,43 @@ fn product<S: Source>(strip: &Strip<'_>, x: Tile<'_>, rest: Tile<'_>) -> [RowSum
     sums
 }
 
-/// Adds the dot products of one group of each panel's 8 rows with the token.
+/// Panels whose sums, two for each row, fit the registers.
+const PANELS: usize = 2;
+
+/// Dot products of one group of each panel's 8 rows with the token.
 ///
 /// The loop over the steps must stay a loop: unrolled, the compiler orders it sum by sum and runs out
 /// of registers. That is why the group's length is no constant here.
 #[inline(always)]
 fn dots<S: Source>(
-    sums: &mut [[Accumulator; 2]; STREAMS],
     codes: &[u8],
     x: &[[Activation; STEP]],
+    rest: &[[Activation; STEP]],
     mask: Mask,
-) {
-    for (codes, x) in codes.chunks_exact(S::BYTES * STREAMS).zip(x.chunks_exact(S::STEPS)) {
-        for (step, x) in x.iter().enumerate() {
-            let x = arch::splat(x);
-            for (codes, sums) in codes.chunks_exact(S::BYTES).zip(&mut *sums) {
-                let [low, high] = S::load(codes, step, mask);
-                sums[0] = S::dot(sums[0], low, x);
-                sums[1] = S::dot(sums[1], high, x);
+) -> [[Accumulator; 2]; STREAMS] {
+    let mut all = [[arch::zero(); 2]; STREAMS];
+    for (part, all) in all.chunks_exact_mut(PANELS).enumerate() {
+        let mut sums = [[[arch::zero(); 2]; 2]; PANELS];
+        let runs = codes.chunks_exact(S::BYTES * STREAMS);
+        for ((codes, x), rest) in
+            runs.zip(x.chunks_exact(S::STEPS)).zip(rest.chunks_exact(S::STEPS))
+        {
+            let codes = codes[part * PANELS * S::BYTES..].chunks_exact(S::BYTES);
+            for (codes, sums) in codes.zip(&mut sums) {
+                for (step, (x, rest)) in x.iter().zip(rest).enumerate() {
+                    let codes = S::load(codes, step, mask);
+                    for (sums, x) in sums.iter_mut().zip([x, rest]) {
+                        let x = arch::splat(x);
+                        for (sum, codes) in sums.iter_mut().zip(codes) {
+                            *sum = S::dot(*sum, codes, x);
+                        }
+                    }
+                }
             }
         }
+        for (all, [sums, rest]) in all.iter_mut().zip(sums) {
+            *all = [0, 1].map(|side| arch::shift_and_add::<REST_BITS>(sums[side], rest[side]));
+        }
     }
+    all
 }

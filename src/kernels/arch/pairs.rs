@@ -93,8 +93,8 @@ pub(crate) fn integers(sums: Accumulator) -> [i32; 4] {
 }
 
 #[inline(always)]
-pub(crate) fn shift_left<const BITS: u32>(sums: Accumulator) -> Accumulator {
-    sums << BITS
+pub(crate) fn shift_and_add<const BITS: u32>(high: Accumulator, low: Accumulator) -> Accumulator {
+    (high << BITS) + low
 }
 
 /// The sums as floats.

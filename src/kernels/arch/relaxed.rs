@@ -129,8 +129,8 @@ fn vector(floats: f32x4) -> v128 {
 }
 
 #[inline(always)]
-pub(crate) fn shift_left<const BITS: u32>(sums: Accumulator) -> Accumulator {
-    i32x4_shl(sums, BITS)
+pub(crate) fn shift_and_add<const BITS: u32>(high: Accumulator, low: Accumulator) -> Accumulator {
+    i32x4_add(i32x4_shl(high, BITS), low)
 }
 
 /// The sums as floats.
