@@ -27,7 +27,7 @@ const layers = {
   task: ['client', 'protocol', 'errors', 'results'],
   ledger: ['cascade', 'errors', 'protocol', 'providers/provider', 'run'],
   idle_improver: ['client', 'protocol'],
-  classifying: ['abort', 'answers', 'cascade', 'checks', 'client', 'errors', 'ledger', 'protocol', 'providers/provider', 'results', 'run', 'task', 'turns'],
+  classifying: ['abort', 'answers', 'cascade', 'checks', 'client', 'errors', 'ledger', 'missing', 'protocol', 'providers/provider', 'results', 'run', 'task', 'turns'],
   cascade: ['protocol', 'errors', 'results', 'client', 'run', 'stream', 'providers/provider'],
   'providers/provider': ['protocol', 'errors'],
 };

@@ -1,6 +1,6 @@
 /** Questions about a state: the shapes of answers, who gives them, and what is refused. */
 import type { DecideOptions, DecideRequest, DecideResponse } from 'frontdesk';
-import { createDesk, type DeskPage, expect, openPage, test, TICKET, toUpstream } from './fixtures.ts';
+import { CLOUD_LABEL, createDesk, type DeskPage, expect, openPage, test, TICKET, toUpstream } from './fixtures.ts';
 
 const TEAMS = { shipping: 'parcels and couriers', billing: 'payments and refunds', account: null };
 const LEVELS = ['the customer is furious', 'the customer is content', 'the customer is delighted'];
@@ -250,7 +250,7 @@ test('a trained task answers a choice whose labels are its own', async ({ browse
 
 test('a task learns from corrections of answers and receipts, and from the cloud', async ({ browser, site }) => {
   const page = await openPage(await (await browser.newContext()).newPage(), site);
-  site.upstream.reset();
+  site.upstream.reset(CLOUD_LABEL);
   const { corrected, lesson, known } = await page.evaluate(
     async ([examples, state]) => {
       const { Frontdesk, openaiCompatible } = window.frontdesk;
