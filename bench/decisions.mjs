@@ -71,10 +71,11 @@ function targets() {
 function pageTimes() {
   return {
     title: 'Tasks in the page, Chromium, 2 threads',
-    columns: ['examples', 'learnt in', 'reading the texts', 'an answer, p50', 'p95'],
+    columns: ['examples', 'learnt in', 'reading the texts', 'an answer, p50', 'p95', 'memory before, and after each learning'],
     rows: browser.map((run) => [
       String(run.examples),
       ...['learn_ms', 'read_ms', 'answer_p50_ms', 'answer_p95_ms'].map((name) => duration(run[name])),
+      `${run.memory_mb.join(', ')} MB`,
     ]),
   };
 }

@@ -1,4 +1,4 @@
-// Times learning and answering of tasks in Chromium, and adds it to docs/results/decisions.json.
+// Times learning and answering of tasks in Chromium, weighs what they leave, and adds it to docs/results/decisions.json.
 // Usage: node learning.mjs --data FOLDER [--json FILE]
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -9,12 +9,12 @@ import { serve } from './hosts/serve.mjs';
 import { CACHE, SDK } from './plan.mjs';
 
 const here = fileURLToPath(new URL('./', import.meta.url));
-const LIMIT_MS = 300_000;
+const LIMIT_MS = 600_000;
 const THREADS = 2;
 const ANSWERS = 60;
 const RUNS = [
   { file: 'banking77/train_10shot.jsonl', repeats: 5 },
-  { file: 'banking77/train.jsonl', repeats: 1 },
+  { file: 'banking77/train.jsonl', repeats: 3 },
 ];
 
 const { values: options } = parseArgs({
@@ -44,7 +44,7 @@ try {
   for (const { file, repeats } of RUNS) {
     const rows = rowsOf(file);
     const page = await openPage(browser, { url: server.url, module: 'learning.mjs' });
-    const { threads, learning, answers } = await page.call('learn', { rows, texts, threads: THREADS, repeats }, { ms: LIMIT_MS });
+    const { threads, learning, answers, memory } = await page.call('learn', { rows, texts, threads: THREADS, repeats }, { ms: LIMIT_MS });
     await page.close();
     measured.push({
       examples: rows.length,
@@ -53,6 +53,7 @@ try {
       read_ms: rounded(median(learning.map(({ readMs }) => readMs))),
       answer_p50_ms: rounded(median(answers)),
       answer_p95_ms: rounded(answers.toSorted((a, b) => a - b)[Math.floor(answers.length * 0.95)]),
+      memory_mb: memory.map((bytes) => Math.round(bytes / 1e6)),
     });
     console.error(`   ${JSON.stringify(measured.at(-1))}`);
   }

@@ -6,6 +6,7 @@
 use crate::ACTIVATION_BLOCK;
 use crate::arch::{self, Activation, STEP};
 use crate::pool::{Disjoint, Pool};
+use std::ops::Range;
 use wide::{f32x4, i32x4};
 
 /// Tokens of one tile: how often a loaded weight vector is used.
@@ -38,6 +39,11 @@ pub(crate) struct Groups<T> {
     /// Sums of the codes, times the scale.
     pub(crate) sums: T,
 }
+
+/// A block, four values a vector.
+type Quads<T> = [T; ACTIVATION_BLOCK / 4];
+/// The codes of a token's block in words of [`STEP`].
+type Words = [f32x4; ACTIVATION_BLOCK / STEP / 4];
 
 /// The tokens of one tile.
 #[derive(Clone, Copy)]
@@ -136,9 +142,9 @@ impl QuantisedRows {
         for (block, ((codes, scale), values)) in blocks.enumerate() {
             let scale = scale / (1 << REST_BITS) as f32;
             let inverse = f32x4::splat(if scale > 0.0 { 1.0 / scale } else { 0.0 });
-            let quads: [f32x4; ACTIVATION_BLOCK / 4] = bytemuck::cast(*values);
-            let codes: [i32x4; ACTIVATION_BLOCK / 4] = bytemuck::cast(codes.map(i32::from));
-            let left: [i32x4; ACTIVATION_BLOCK / 4] = std::array::from_fn(|quad| {
+            let quads: Quads<f32x4> = bytemuck::cast(*values);
+            let codes: Quads<i32x4> = bytemuck::cast(codes.map(i32::from));
+            let left: Quads<i32x4> = std::array::from_fn(|quad| {
                 let left = quads[quad] * inverse - f32x4::from_i32x4(codes[quad]) * unit;
                 round(left.fast_min(largest).fast_max(-largest))
             });
@@ -207,11 +213,58 @@ struct TileMut<'a> {
 impl TileMut<'_> {
     fn fill(mut self, values: &[f32], columns: usize) {
         let tokens = values.len() / columns;
+        if tokens == TILE_TOKENS {
+            return self.fill_whole(values, columns);
+        }
         for (token, row) in values.chunks_exact(columns).enumerate() {
             for (block, values) in row.as_chunks::<ACTIVATION_BLOCK>().0.iter().enumerate() {
                 let (scale, quantised) = quantise_block(values);
                 self.put([block, tokens, token], scale, quantised, quantised);
             }
+        }
+    }
+
+    /// As [`Self::fill`] for a whole tile: what runs across a block is done for its four tokens at once.
+    fn fill_whole(self, values: &[f32], columns: usize) {
+        let rows: [&[[f32; ACTIVATION_BLOCK]]; TILE_TOKENS] =
+            std::array::from_fn(|token| values[token * columns..][..columns].as_chunks().0);
+        let codes = self.codes.as_chunks_mut::<{ STEP * TILE_TOKENS }>().0;
+        let mut groups = [self.by_half, self.by_block].map(|groups| {
+            let scales = groups.scales.as_chunks_mut::<TILE_TOKENS>().0;
+            (scales, groups.sums.as_chunks_mut::<TILE_TOKENS>().0)
+        });
+        let mut put = |kind: usize, group: usize, scale: f32x4, sum: i32x4| {
+            let (scales, sums) = &mut groups[kind];
+            scales[group] = scale.to_array();
+            sums[group] = (scale * f32x4::from_i32x4(sum)).to_array();
+        };
+        for (block, codes) in codes.chunks_exact_mut(ACTIVATION_BLOCK / STEP).enumerate() {
+            let quads: [Quads<f32x4>; TILE_TOKENS] = rows.map(|row| bytemuck::cast(row[block]));
+            let (scale, inverse) = scales(across(quads.map(largest), f32x4::fast_max));
+            let scale = scale + across(quads.map(poison), |a, b| a + b);
+            let inverse = inverse.to_array();
+            let quantised: [Quads<i32x4>; TILE_TOKENS] = std::array::from_fn(|token| {
+                quads[token].map(|quad| round(quad * f32x4::splat(inverse[token])))
+            });
+            // Words of one step's codes of a token become the step's words of all tokens.
+            let words: [Words; TILE_TOKENS] =
+                quantised.map(|quantised| bytemuck::cast(arch::activations(quantised)));
+            for (four, codes) in codes.chunks_exact_mut(4).enumerate() {
+                let steps = f32x4::transpose(words.map(|words| words[four]));
+                codes.copy_from_slice(&steps.map(bytemuck::cast));
+            }
+            let sum = |range: Range<usize>| {
+                let sums = quantised.map(|quads| {
+                    quads[range.clone()].iter().fold(i32x4::ZERO, |sum, quad| sum + *quad)
+                });
+                let [a, b, c, d] =
+                    f32x4::transpose(bytemuck::cast(sums)).map(bytemuck::cast::<f32x4, i32x4>);
+                a + b + c + d
+            };
+            let (first, second) = (sum(0..HALF / 4), sum(HALF / 4..ACTIVATION_BLOCK / 4));
+            put(0, 2 * block, scale, first);
+            put(0, 2 * block + 1, scale, second);
+            put(1, block, scale, first + second);
         }
     }
 
@@ -221,8 +274,8 @@ impl TileMut<'_> {
         &mut self,
         [block, tokens, token]: [usize; 3],
         scale: f32,
-        codes: [i32x4; ACTIVATION_BLOCK / 4],
-        summed: [i32x4; ACTIVATION_BLOCK / 4],
+        codes: Quads<i32x4>,
+        summed: Quads<i32x4>,
     ) {
         let at = block * ACTIVATION_BLOCK / STEP * tokens;
         let steps =
@@ -251,15 +304,39 @@ const ROUND: f32 = 12_582_912.0;
 
 /// The scale and the codes of a block, four a vector.
 #[inline(always)]
-fn quantise_block(block: &[f32; ACTIVATION_BLOCK]) -> (f32, [i32x4; ACTIVATION_BLOCK / 4]) {
-    let quads: [f32x4; ACTIVATION_BLOCK / 4] = bytemuck::cast(*block);
-    let largest = quads.iter().fold(f32x4::ZERO, |largest, quad| largest.fast_max(quad.abs()));
-    // Zero unless a value is not finite; the codes of such a block would look like numbers.
-    let poison = quads.iter().fold(f32x4::ZERO, |sum, quad| sum + *quad) * f32x4::ZERO;
-    let largest = largest.to_array().into_iter().fold(0.0, f32::max);
-    let scale = largest / 127.0;
-    let inverse = f32x4::splat(if largest > 0.0 { 127.0 / largest } else { 0.0 });
-    (scale + poison.reduce_add(), quads.map(|quad| round(quad * inverse)))
+fn quantise_block(block: &[f32; ACTIVATION_BLOCK]) -> (f32, Quads<i32x4>) {
+    let quads: Quads<f32x4> = bytemuck::cast(*block);
+    let largest = largest(quads).to_array().into_iter().fold(0.0, f32::max);
+    let (scale, inverse) = scales(f32x4::splat(largest));
+    let scale = scale.to_array()[0] + poison(quads).reduce_add();
+    (scale, quads.map(|quad| round(quad * inverse)))
+}
+
+/// The largest sizes of each lane.
+#[inline(always)]
+fn largest(quads: Quads<f32x4>) -> f32x4 {
+    quads.iter().fold(f32x4::ZERO, |largest, quad| largest.fast_max(quad.abs()))
+}
+
+/// Zeros unless a value is not finite; the codes of such a block would look like numbers.
+#[inline(always)]
+fn poison(quads: Quads<f32x4>) -> f32x4 {
+    quads.iter().fold(f32x4::ZERO, |sum, quad| sum + *quad) * f32x4::ZERO
+}
+
+/// Scales of blocks with these largest sizes, and their inverses; of zeros, and what is next to them, some
+/// number that leaves them zeros.
+#[inline(always)]
+fn scales(largest: f32x4) -> (f32x4, f32x4) {
+    let most = f32x4::splat(127.0);
+    (largest / most, most / largest.fast_max(f32x4::splat(1e-30)))
+}
+
+/// Combines the four lanes of each token's vector; lanes of the result are tokens.
+#[inline(always)]
+fn across(tokens: [f32x4; TILE_TOKENS], combine: impl Fn(f32x4, f32x4) -> f32x4) -> f32x4 {
+    let [a, b, c, d] = f32x4::transpose(tokens);
+    combine(combine(a, b), combine(c, d))
 }
 
 /// The nearest integers of small numbers.
