@@ -127,14 +127,17 @@ fn a_noul_depends_on_question_text_and_meanings() {
         classify(&mut model, &mut classifier, request).probabilities[0]
     };
     let (text, question) = ("Where is my parcel?", "Is the customer angry?");
+    // The second time all but the last token is cached, which is computed alone then, and more finely.
     let first = yes(text, question, None);
-    assert!((yes(text, question, None) - first).abs() < 1e-3);
+    let second = yes(text, question, None);
+    assert!((second - first).abs() < 0.01, "{first} {second}");
+    assert_eq!(yes(text, question, None), second);
     for other in [
         yes("You fools lost my parcel!", question, None),
         yes(text, "Is it about a delivery?", None),
         yes(text, question, Some("the customer complains")),
     ] {
-        assert!((0.0..=1.0).contains(&other) && (other - first).abs() > 1e-3, "{other} {first}");
+        assert!((0.0..=1.0).contains(&other) && (other - first).abs() > 0.01, "{other} {first}");
     }
 }
 
