@@ -44,7 +44,14 @@ try {
   for (const { file, repeats } of RUNS) {
     const rows = rowsOf(file);
     const page = await openPage(browser, { url: server.url, module: 'learning.mjs' });
-    const { threads, learning, answers, memory } = await page.call('learn', { rows, texts, threads: THREADS, repeats }, { ms: LIMIT_MS });
+    const threads = await page.call('start', { threads: THREADS }, { ms: LIMIT_MS });
+    const memory = [await largestRenderer(browser)];
+    const learning = [];
+    for (let repeat = 0; repeat < repeats; repeat += 1) {
+      learning.push(await page.call('learn', { rows }, { ms: LIMIT_MS }));
+      memory.push(await largestRenderer(browser));
+    }
+    const answers = await page.call('answer', { texts }, { ms: LIMIT_MS });
     await page.close();
     measured.push({
       examples: rows.length,
@@ -62,4 +69,13 @@ try {
 } finally {
   await close();
   server.close();
+}
+
+/** Resident bytes of the largest page with its workers, as the system counts them. */
+async function largestRenderer(browser) {
+  const session = await browser.newBrowserCDPSession();
+  const { processInfo } = await session.send('SystemInfo.getProcessInfo');
+  await session.detach();
+  const resident = ({ id }) => Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${id}/status`, 'utf8'))?.[1] ?? 0) * 1024;
+  return Math.max(...processInfo.filter(({ type }) => type === 'renderer').map(resident));
 }
