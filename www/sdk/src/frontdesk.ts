@@ -17,7 +17,7 @@ import { EngineClient } from './client.js';
 import { decideAll } from './decide.js';
 import { checkDecideRequest } from './decide_checks.js';
 import type { DecideQuestions, DecideRequest, DecideResponse } from './decide_shapes.js';
-import { DestroyedError, InvalidInputError, type Receipt } from './errors.js';
+import { DestroyedError, InvalidInputError, type Receipt, UnsupportedBrowserError } from './errors.js';
 import { IdleImprover, type OnImproved } from './idle_improver.js';
 import { checkPrices, Ledger } from './ledger.js';
 import { missing } from './missing.js';
@@ -377,6 +377,7 @@ interface Sides {
 }
 
 function makeClient({ model, reflex, modelBaseUrl, contextTokens, threads, moduleVariant, wasmUrl, workerUrl }: CreateOptions): EngineClient {
+  if (typeof Worker === 'undefined') throw new UnsupportedBrowserError('a model runs in a browser, and here is no Worker; only_in_cloud needs none');
   return new EngineClient({
     ...(workerUrl !== undefined && { workerUrl: absolute(workerUrl) }),
     load: {
