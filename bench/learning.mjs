@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { launch, openPage } from './hosts/browser.mjs';
 import { serve } from './hosts/serve.mjs';
 import { CACHE, SDK } from './plan.mjs';
+import { median, quantile } from './report/statistics.mjs';
 
 const here = fileURLToPath(new URL('./', import.meta.url));
 const LIMIT_MS = 600_000;
@@ -28,7 +29,6 @@ const rowsOf = (file) =>
     .split('\n')
     .map((line) => JSON.parse(line))
     .map(({ text, label }) => ({ text, label }));
-const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
 const rounded = (ms) => Math.round(ms * 10) / 10;
 
 // Messages of about 32 tokens: some 120 characters.
@@ -59,7 +59,7 @@ try {
       learn_ms: rounded(median(learning.map(({ ms }) => ms))),
       read_ms: rounded(median(learning.map(({ readMs }) => readMs))),
       answer_p50_ms: rounded(median(answers)),
-      answer_p95_ms: rounded(answers.toSorted((a, b) => a - b)[Math.floor(answers.length * 0.95)]),
+      answer_p95_ms: rounded(quantile(answers, 0.95)),
       memory_mb: memory.map((bytes) => Math.round(bytes / 1e6)),
     });
     console.error(`   ${JSON.stringify(measured.at(-1))}`);

@@ -73,10 +73,7 @@ impl QuantisedRows {
         );
         let values = &values[..tokens * columns];
         let (blocks, halves) = (columns / ACTIVATION_BLOCK, columns / HALF);
-        (self.tokens, self.columns) = (tokens, columns);
-        self.codes.resize(tokens * columns, 0);
-        self.by_block.resize(tokens * blocks);
-        self.by_half.resize(tokens * halves);
+        self.resize(tokens, columns);
         let codes = Disjoint::new(&mut self.codes);
         let (by_block, by_half) = (self.by_block.disjoint(), self.by_half.disjoint());
         let tiles = tokens.div_ceil(TILE_TOKENS);
@@ -96,6 +93,13 @@ impl QuantisedRows {
                 out.fill(&values[first * columns..][..count * columns], columns);
             }
         });
+    }
+
+    fn resize(&mut self, tokens: usize, columns: usize) {
+        (self.tokens, self.columns) = (tokens, columns);
+        self.codes.resize(tokens * columns, 0);
+        self.by_block.resize(tokens * (columns / ACTIVATION_BLOCK));
+        self.by_half.resize(tokens * (columns / HALF));
     }
 
     /// Number of rows and of values in each.
@@ -123,11 +127,7 @@ impl QuantisedRows {
     /// Becomes what the codes of the single row `coarse` leave of `values`: with this one's scales and sums,
     /// a value is `scale * (code of coarse << REST_BITS + code)`.
     pub(crate) fn refine(&mut self, coarse: &Self, values: &[f32]) {
-        let columns = values.len();
-        (self.tokens, self.columns) = (1, columns);
-        self.codes.resize(columns, 0);
-        self.by_block.resize(columns / ACTIVATION_BLOCK);
-        self.by_half.resize(columns / HALF);
+        self.resize(1, values.len());
         let mut rest = TileMut {
             codes: &mut self.codes,
             by_block: self.by_block.part_mut(),

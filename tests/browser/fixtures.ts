@@ -122,3 +122,22 @@ export async function failure<T>(page: Page, call: (argument: T) => Promise<Sett
   const { error } = await page.evaluate(call as (argument: unknown) => Promise<Settled<unknown>>, argument);
   return error;
 }
+
+/**
+ * Gives the tests of a suite one page, in turn, whose desk can learn; `use` is told of it and of the URLs that it
+ * will ask for.
+ */
+export function onLearningPage(use: (page: Page, requests: string[]) => Promise<void> | void): void {
+  test.describe.configure({ mode: 'serial' });
+  let page: Page;
+  test.beforeAll(async ({ browser, site }) => {
+    page = await openPage(await (await browser.newContext()).newPage(), site);
+    const requests: string[] = [];
+    page.on('request', (request) => requests.push(request.url()));
+    await createDesk(page, { modelBaseUrl: '/models', reflex: 'minilm-l6', mode: 'cascade' });
+    await use(page, requests);
+  });
+  test.afterAll(async () => {
+    await page.context().close();
+  });
+}

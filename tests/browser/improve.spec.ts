@@ -1,7 +1,7 @@
 /** Tasks that get better in the real page: corrections, the cloud's lessons, challengers, rollback; many texts; the ledger. */
 import type { Page } from '@playwright/test';
 import type { Improvement } from 'frontdesk';
-import { createDesk, expect, failure, openPage, test, toUpstream } from './fixtures.ts';
+import { expect, failure, onLearningPage, openPage, test, toUpstream } from './fixtures.ts';
 import { examples, labelIn, LEARNT, OTHERS } from './task_examples.ts';
 
 /** Two tickets of each label: little to learn from. */
@@ -11,20 +11,11 @@ const TEXTS = OTHERS.map(({ text }) => text);
 const PRICES = { inputPerMillion: 2, outputPerMillion: 10 };
 
 test.describe('a task that learnt little', () => {
-  test.describe.configure({ mode: 'serial' });
   let page: Page;
   let requests: string[];
-
-  test.beforeAll(async ({ browser, site }) => {
-    page = await openPage(await (await browser.newContext()).newPage(), site);
-    requests = [];
-    page.on('request', (request) => requests.push(request.url()));
-    await createDesk(page, { modelBaseUrl: '/models', reflex: 'minilm-l6', mode: 'cascade' });
+  onLearningPage(async (opened, sent) => {
+    [page, requests] = [opened, sent];
     await page.evaluate((few) => window.desk.task('tickets').learn(few), FEW);
-  });
-
-  test.afterAll(async () => {
-    await page.context().close();
   });
 
   const accuracy = () => page.evaluate(async (others) => (await window.desk.task('tickets').evaluate(others)).accuracy, OTHERS);

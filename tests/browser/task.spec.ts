@@ -1,6 +1,6 @@
 /** Tasks in the real page: learning, answering, certifying, keeping, files, and what is refused. */
 import type { Page } from '@playwright/test';
-import { createDesk, expect, failure, openPage, test, toUpstream } from './fixtures.ts';
+import { createDesk, expect, failure, onLearningPage, openPage, test, toUpstream } from './fixtures.ts';
 import { LEARNT, OTHERS } from './task_examples.ts';
 
 const STRANGE = 'Prove that the sum of the first n odd numbers is a perfect square, using induction over n.';
@@ -10,19 +10,10 @@ function refusal(page: Page, name: string) {
 }
 
 test.describe('a task', () => {
-  test.describe.configure({ mode: 'serial' });
   let page: Page;
   let requests: string[];
-
-  test.beforeAll(async ({ browser, site }) => {
-    page = await openPage(await (await browser.newContext()).newPage(), site);
-    requests = [];
-    page.on('request', (request) => requests.push(request.url()));
-    await createDesk(page, { modelBaseUrl: '/models', reflex: 'minilm-l6', mode: 'cascade' });
-  });
-
-  test.afterAll(async () => {
-    await page.context().close();
+  onLearningPage((opened, sent) => {
+    [page, requests] = [opened, sent];
   });
 
   test('has learnt nothing at first', async () => {
