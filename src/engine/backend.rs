@@ -6,12 +6,11 @@
 //! [`Segment`] each. Activations are `[tokens, width]`, single
 //! precision; how weights are stored is the backend's affair.
 
-use crate::Result;
-use frontdesk_kernels::activation::Activation;
-use frontdesk_kernels::attention::AttentionSpec;
-pub use frontdesk_kernels::attention::Segment;
-use frontdesk_kernels::pooling::Pooling;
-use frontdesk_kernels::quant::TensorType;
+use crate::{Error, ErrorKind, Result};
+pub use frontdesk_kernels::activation::Activation;
+pub use frontdesk_kernels::attention::{AttentionSpec, Segment};
+pub use frontdesk_kernels::pooling::Pooling;
+pub use frontdesk_kernels::quant::{TensorType, decode_codes};
 use std::future::Future;
 use std::ops::Range;
 
@@ -48,8 +47,73 @@ pub struct RopeSpec {
     pub scale: f32,
 }
 
+/// A matrix and what is added to its product.
+pub struct Linear<B: Backend> {
+    /// `[rows, columns]`.
+    pub matrix: B::Matrix,
+    /// `[rows]`.
+    pub bias: Option<B::Vector>,
+}
+
+/// A root-mean-square norm by rows of the weight's length, `x / sqrt(mean(x^2) + epsilon) * weight`.
+pub type RmsNorm<'a, B> = (&'a <B as Backend>::Vector, f32);
+
+/// What becomes of queries and keys, head by head, before they meet.
+pub struct HeadTransform<'a, B: Backend> {
+    /// A norm of each head.
+    pub norm: Option<RmsNorm<'a, B>>,
+    /// Then a rotation by the token's position.
+    pub rope: Option<&'a B::Rope>,
+}
+
+/// The widening half of a feed-forward part.
+pub struct Expansion<'a, B: Backend> {
+    /// Of the gate, where there is one, else of `up`.
+    pub activation: Activation,
+    /// `[feed_forward, hidden]`.
+    pub gate: Option<&'a B::Matrix>,
+    /// `[feed_forward, hidden]`.
+    pub up: &'a Linear<B>,
+}
+
+impl RopeSpec {
+    /// The angle by which pair `pair` of a head turns at `position`.
+    pub fn angle(&self, position: usize, pair: usize) -> f64 {
+        let frequency = f64::from(self.base).powf(-2.0 * pair as f64 / self.dimensions as f64);
+        position as f64 / f64::from(self.scale) * frequency
+    }
+}
+
+/// How a backend is to choose a token; see [`SamplerOptions`](crate::sampler::SamplerOptions).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Choice {
+    /// The most likely tokens among which is drawn.
+    pub candidates: usize,
+    /// 0 takes the most likely token.
+    pub temperature: f32,
+    /// The sum of probabilities at which candidates end; 1 for all.
+    pub top_p: f32,
+    /// The least likelihood of a candidate, as a share of the most likely one's.
+    pub min_p: f32,
+    /// A random number from 0 to below 1.
+    pub draw: f32,
+    /// Most likely tokens to report.
+    pub alternatives: usize,
+}
+
+/// A token that a backend chose, with natural log-probabilities.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chosen {
+    /// The token.
+    pub id: u32,
+    /// Its log-probability.
+    pub log_probability: f32,
+    /// Alternatives, most likely first.
+    pub top: Vec<(u32, f32)>,
+}
+
 /// A place to compute: memory for tensors and the operations on them.
-pub trait Backend {
+pub trait Backend: Sized {
     /// Activations, `[tokens, width]`.
     type Tensor;
     /// Weights of a linear layer or an embedding, `[rows, columns]`.
@@ -69,6 +133,12 @@ pub trait Backend {
     fn vector(&mut self, values: &[f32]) -> Result<Self::Vector>;
     /// Makes room for `[tokens, width]` activations.
     fn tensor(&mut self, tokens: usize, width: usize) -> Result<Self::Tensor>;
+    /// As [`Backend::tensor`], for tensors that one [`Backend::project`] fills.
+    fn tensors<const COUNT: usize>(
+        &mut self,
+        tokens: usize,
+        widths: [usize; COUNT],
+    ) -> Result<[Self::Tensor; COUNT]>;
     /// Makes room for keys and values: `[capacity, heads, dimensions]` each.
     fn cache(&mut self, heads: usize, dimensions: usize, capacity: usize) -> Result<Self::Cache>;
     /// Prepares a rotary table.
@@ -79,14 +149,9 @@ pub trait Backend {
     /// `segments` says which of them belong together, in order.
     fn seek(&mut self, cursor: &mut Self::Cursor, ids: &[u32], slot: usize, segments: &[Segment]);
 
-    /// Goes on with the tokens from index `first` on: moves their rows to the front and points the cursor
-    /// at them. The context of a segment that is cut ends where its own slots begin.
-    fn keep_from(
-        &mut self,
-        cursor: &mut Self::Cursor,
-        first: usize,
-        tensors: &mut [&mut Self::Tensor],
-    );
+    /// Goes on with the tokens from index `first` on: moves their rows of `x` to the front and points the
+    /// cursor at them. The context of a segment that is cut ends where its own slots begin.
+    fn keep_from(&mut self, cursor: &mut Self::Cursor, first: usize, x: &mut Self::Tensor);
 
     /// `out[t] = table[id(t)] * scale`.
     fn embed(
@@ -96,59 +161,60 @@ pub trait Backend {
         scale: f32,
         out: &mut Self::Tensor,
     );
-    /// `out = rms_norm(x) * weight`, by rows of the weight's length.
-    fn rms_norm(
+    /// `x[t] += table[position(t)] + bias`.
+    fn add_positions(
         &mut self,
         at: &Self::Cursor,
-        x: &Self::Tensor,
-        weight: &Self::Vector,
-        epsilon: f32,
-        out: &mut Self::Tensor,
+        table: &Self::Matrix,
+        bias: &Self::Vector,
+        x: &mut Self::Tensor,
     );
-    /// As [`Backend::rms_norm`], in place; with a weight as long as a head, head by head.
-    fn rms_norm_in_place(
+    /// `out = norm(x) * matrix^T + bias` for each output; all share `x`.
+    fn project(
         &mut self,
         at: &Self::Cursor,
         x: &mut Self::Tensor,
-        weight: &Self::Vector,
-        epsilon: f32,
+        norm: Option<RmsNorm<'_, Self>>,
+        outputs: &mut [(&Linear<Self>, &mut Self::Tensor)],
     );
-    /// `out = x * matrix^T` for each pair; all share `x`.
-    fn matmul(
-        &mut self,
-        at: &Self::Cursor,
-        x: &Self::Tensor,
-        outputs: &mut [(&Self::Matrix, &mut Self::Tensor)],
-    );
-    /// Rotates each of `heads` heads of `x` by its token's position.
-    fn rope(&mut self, at: &Self::Cursor, table: &Self::Rope, heads: usize, x: &mut Self::Tensor);
-    /// Stores keys and values at the tokens' slots.
+    /// Transforms keys and stores them and the values at the tokens' slots.
     fn write_cache(
         &mut self,
         at: &Self::Cursor,
-        keys: &Self::Tensor,
+        transform: HeadTransform<'_, Self>,
+        keys: &mut Self::Tensor,
         values: &Self::Tensor,
         cache: &mut Self::Cache,
     );
-    /// Attention of `queries` over the cache: each sees its segment's context and its segment.
+    /// Attention of the transformed `queries` over the cache: each sees its segment's context and its
+    /// segment.
     fn attention(
         &mut self,
         at: &Self::Cursor,
-        spec: AttentionSpec,
-        queries: &Self::Tensor,
+        how: (AttentionSpec, HeadTransform<'_, Self>),
+        queries: &mut Self::Tensor,
         cache: &Self::Cache,
         out: &mut Self::Tensor,
     );
-    /// `gate = activation(gate) * up`.
-    fn gate(
+    /// `sum += norm(x * matrix^T + bias)`.
+    fn add_product(
         &mut self,
         at: &Self::Cursor,
-        activation: Activation,
-        gate: &mut Self::Tensor,
-        up: &Self::Tensor,
+        x: &Self::Tensor,
+        linear: &Linear<Self>,
+        norm: Option<RmsNorm<'_, Self>>,
+        sum: &mut Self::Tensor,
     );
-    /// `x[t] += table[position(t)]`.
-    fn add_positions(&mut self, at: &Self::Cursor, table: &Self::Matrix, x: &mut Self::Tensor);
+    /// `out = activation(norm(x) * gate^T) * (norm(x) * up^T + bias)`, or without a gate
+    /// `activation(norm(x) * up^T + bias)`.
+    fn expand(
+        &mut self,
+        at: &Self::Cursor,
+        x: &mut Self::Tensor,
+        norm: Option<RmsNorm<'_, Self>>,
+        expansion: Expansion<'_, Self>,
+        out: &mut Self::Tensor,
+    );
     /// `x = layer_norm(x) * weight + bias`, by rows.
     fn layer_norm_in_place(
         &mut self,
@@ -157,17 +223,12 @@ pub trait Backend {
         norm: (&Self::Vector, &Self::Vector),
         epsilon: f32,
     );
-    /// `x = activation(x)`.
-    fn activate(&mut self, at: &Self::Cursor, activation: Activation, x: &mut Self::Tensor);
-    /// `x[t] += bias`.
-    fn add_bias(&mut self, at: &Self::Cursor, x: &mut Self::Tensor, bias: &Self::Vector);
-    /// `x += y`.
-    fn add(&mut self, at: &Self::Cursor, x: &mut Self::Tensor, y: &Self::Tensor);
-    /// `out[i] = matrix * x[tokens[i]]`: logits of some of the tokens.
+    /// `out[i] = norm(x[tokens[i]]) * matrix^T`, where `of` is `(x, tokens)`: logits of some of the tokens.
     fn logits(
         &mut self,
-        x: &Self::Tensor,
-        tokens: &[usize],
+        at: &Self::Cursor,
+        of: (&mut Self::Tensor, &[usize]),
+        norm: RmsNorm<'_, Self>,
         matrix: &Self::Matrix,
         out: &mut Self::Tensor,
     );
@@ -177,7 +238,7 @@ pub trait Backend {
         &mut self,
         at: &Self::Cursor,
         pooling: Pooling,
-        x: &Self::Tensor,
+        x: &mut Self::Tensor,
         rows: &[usize],
         out: &mut Self::Tensor,
     );
@@ -185,4 +246,29 @@ pub trait Backend {
     fn read(&mut self, x: &Self::Tensor, into: &mut [f32]) -> impl Future<Output = Result<()>>;
     /// Bytes the backend holds.
     fn bytes(&self) -> usize;
+
+    /// Tokens that may be chosen before the caller knows the first; 0 where the caller chooses each.
+    fn choices_ahead(&self) -> usize {
+        0
+    }
+    /// Most candidates and alternatives of a choice.
+    fn most_candidates(&self) -> usize {
+        0
+    }
+    /// Begins to choose a token by row 0 of `logits` and points the cursor at it: with `start` at that slot,
+    /// after all that is cached, else at the slot after the cursor's token.
+    fn choose(
+        &mut self,
+        _cursor: &mut Self::Cursor,
+        _start: Option<usize>,
+        _logits: &Self::Tensor,
+        _choice: Choice,
+    ) {
+    }
+    /// Waits for the oldest choice that was not told yet.
+    fn chosen(&mut self) -> impl Future<Output = Result<Chosen>> {
+        async { Err(Error::new(ErrorKind::Backend, "this backend leaves choices to its caller")) }
+    }
+    /// Drops the choices that were not told yet.
+    fn forget_choices(&mut self) {}
 }

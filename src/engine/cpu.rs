@@ -1,11 +1,11 @@
 //! The CPU backend: tensors are vectors in memory and every operation runs at once.
 
-use crate::backend::{Backend, MatrixSource, RopeSpec};
+use crate::backend::{Backend, Expansion, HeadTransform, Linear, MatrixSource, RmsNorm, RopeSpec};
 use crate::{Error, ErrorKind, Result};
-use frontdesk_kernels::activation::{Activation, activate, gate};
+use frontdesk_kernels::activation::{activate, gate};
 use frontdesk_kernels::attention::{AttentionSpec, KvCache, Segment, attention};
 use frontdesk_kernels::layer_norm::layer_norm_in_place;
-use frontdesk_kernels::matmul::Workspace;
+use frontdesk_kernels::matmul::{Output, Workspace};
 use frontdesk_kernels::matrix::{Matrix, PackError, Precision};
 use frontdesk_kernels::pool::Pool;
 use frontdesk_kernels::pooling::{Pooling, pool};
@@ -26,6 +26,10 @@ pub struct Cpu {
     workspace: Workspace,
     /// Rows picked from a tensor.
     picked: Vec<f32>,
+    /// Rows after a norm.
+    normed: Vec<f32>,
+    /// What is added to a tensor, or multiplied with it.
+    update: Vec<f32>,
     bytes: usize,
 }
 
@@ -74,6 +78,59 @@ impl Cpu {
         self.pool.each_chunk(x, run * width, |index, rows| work(index * run, rows));
     }
 
+    /// `out = norm(x) * matrix^T` for each output.
+    fn products<'a>(
+        &mut self,
+        (x, tokens): (&[f32], usize),
+        norm: Option<RmsNorm<'_, Self>>,
+        outputs: &mut [Output<'a>],
+    ) {
+        let mut normed = std::mem::take(&mut self.normed);
+        let x = match norm {
+            None => x,
+            Some((weight, epsilon)) => {
+                let width = weight.len();
+                let rows = room(&mut normed, x.len());
+                self.by_rows(rows, width, |first, out| {
+                    rms_norm(&x[first * width..][..out.len()], weight, epsilon, out);
+                });
+                &*rows
+            }
+        };
+        self.workspace.products(&self.pool, (x, tokens), outputs);
+        self.normed = normed;
+    }
+
+    fn add_bias(&self, linear: &Linear<Self>, x: &mut [f32]) {
+        if let Some(bias) = &linear.bias {
+            self.by_rows(x, bias.len(), |_, x| {
+                for row in x.chunks_exact_mut(bias.len()) {
+                    row.iter_mut().zip(bias).for_each(|(x, bias)| *x += bias);
+                }
+            });
+        }
+    }
+
+    fn transform(
+        &self,
+        at: &CpuCursor,
+        transform: HeadTransform<'_, Self>,
+        x: &mut CpuTensor,
+        heads: usize,
+    ) {
+        let width = x.width;
+        self.by_rows(x.rows_mut(at), width, |first, x| {
+            if let Some((weight, epsilon)) = transform.norm {
+                rms_norm_in_place(x, weight, epsilon);
+            }
+            if let Some(table) = transform.rope {
+                for (row, position) in x.chunks_exact_mut(width).zip(&at.positions[first..]) {
+                    table.apply(row, heads, *position);
+                }
+            }
+        });
+    }
+
     fn count(&mut self, bytes: usize) {
         self.bytes += bytes;
     }
@@ -87,6 +144,14 @@ impl CpuTensor {
     fn rows_mut(&mut self, at: &CpuCursor) -> &mut [f32] {
         &mut self.values[..at.ids.len() * self.width]
     }
+}
+
+/// The first `length` numbers of a buffer that grows to hold them.
+fn room(buffer: &mut Vec<f32>, length: usize) -> &mut [f32] {
+    if buffer.len() < length {
+        buffer.resize(length, 0.0);
+    }
+    &mut buffer[..length]
 }
 
 fn pack_error(error: PackError) -> Error {
@@ -135,6 +200,17 @@ impl Backend for Cpu {
         Ok(CpuTensor { values, width })
     }
 
+    fn tensors<const COUNT: usize>(
+        &mut self,
+        tokens: usize,
+        widths: [usize; COUNT],
+    ) -> Result<[CpuTensor; COUNT]> {
+        let tensors: Vec<_> =
+            widths.iter().map(|width| self.tensor(tokens, *width)).collect::<Result<_>>()?;
+        // As many as there are widths.
+        tensors.try_into().map_err(|_| out_of_memory("activations"))
+    }
+
     fn cache(&mut self, heads: usize, dimensions: usize, capacity: usize) -> Result<KvCache> {
         let cache = KvCache::new(heads, dimensions, capacity)
             .map_err(|error| out_of_memory("the KV cache").with_source(error))?;
@@ -167,11 +243,8 @@ impl Backend for Cpu {
         cursor.segments.extend_from_slice(segments);
     }
 
-    fn keep_from(&mut self, cursor: &mut CpuCursor, first: usize, tensors: &mut [&mut CpuTensor]) {
-        for tensor in tensors {
-            let width = tensor.width;
-            tensor.values.copy_within(first * width..cursor.ids.len() * width, 0);
-        }
+    fn keep_from(&mut self, cursor: &mut CpuCursor, first: usize, x: &mut CpuTensor) {
+        x.values.copy_within(first * x.width..cursor.ids.len() * x.width, 0);
         cursor.ids.drain(..first);
         cursor.positions.drain(..first);
         cursor.slot += first;
@@ -199,91 +272,110 @@ impl Backend for Cpu {
         });
     }
 
-    fn rms_norm(
+    fn add_positions(
         &mut self,
         at: &CpuCursor,
-        x: &CpuTensor,
-        weight: &Vec<f32>,
-        epsilon: f32,
-        out: &mut CpuTensor,
+        table: &Matrix,
+        bias: &Vec<f32>,
+        x: &mut CpuTensor,
     ) {
-        let (x, width) = (x.rows(at), out.width);
-        self.by_rows(out.rows_mut(at), width, |first, out| {
-            rms_norm(&x[first * width..][..out.len()], weight, epsilon, out);
+        let width = x.width;
+        self.by_rows(x.rows_mut(at), width, |first, x| {
+            let mut row = vec![0.0; width];
+            for (x, position) in x.chunks_exact_mut(width).zip(&at.positions[first..]) {
+                table.decode_row(*position, &mut row);
+                x.iter_mut().zip(&row).zip(bias).for_each(|((x, y), bias)| *x += bias + y);
+            }
         });
     }
 
-    fn rms_norm_in_place(
+    fn project(
         &mut self,
         at: &CpuCursor,
         x: &mut CpuTensor,
-        weight: &Vec<f32>,
-        epsilon: f32,
+        norm: Option<RmsNorm<'_, Self>>,
+        outputs: &mut [(&Linear<Self>, &mut CpuTensor)],
     ) {
-        let width = x.width;
-        self.by_rows(x.rows_mut(at), width, |_, x| rms_norm_in_place(x, weight, epsilon));
-    }
-
-    fn matmul(&mut self, at: &CpuCursor, x: &CpuTensor, outputs: &mut [(&Matrix, &mut CpuTensor)]) {
-        let mut outputs: Vec<_> =
-            outputs.iter_mut().map(|(matrix, out)| (*matrix, out.rows_mut(at))).collect();
-        let rows = (x.rows(at), at.ids.len());
-        self.workspace.products(&self.pool, rows, &mut outputs);
-    }
-
-    fn rope(&mut self, at: &CpuCursor, table: &RopeTable, heads: usize, x: &mut CpuTensor) {
-        let width = x.width;
-        self.by_rows(x.rows_mut(at), width, |first, x| {
-            for (row, position) in x.chunks_exact_mut(width).zip(&at.positions[first..]) {
-                table.apply(row, heads, *position);
-            }
-        });
+        let tokens = at.ids.len();
+        let mut products: Vec<_> =
+            outputs.iter_mut().map(|(linear, out)| (&linear.matrix, out.rows_mut(at))).collect();
+        self.products((x.rows(at), tokens), norm, &mut products);
+        for (linear, out) in outputs {
+            self.add_bias(linear, out.rows_mut(at));
+        }
     }
 
     fn write_cache(
         &mut self,
         at: &CpuCursor,
-        keys: &CpuTensor,
+        transform: HeadTransform<'_, Self>,
+        keys: &mut CpuTensor,
         values: &CpuTensor,
         cache: &mut KvCache,
     ) {
+        self.transform(at, transform, keys, cache.heads());
         cache.write(keys.rows(at), values.rows(at), at.slot);
     }
 
     fn attention(
         &mut self,
         at: &CpuCursor,
-        spec: AttentionSpec,
-        queries: &CpuTensor,
+        (spec, transform): (AttentionSpec, HeadTransform<'_, Self>),
+        queries: &mut CpuTensor,
         cache: &KvCache,
         out: &mut CpuTensor,
     ) {
+        self.transform(at, transform, queries, spec.heads);
         let (queries, out) = (queries.rows(at), out.rows_mut(at));
         attention(&self.pool, spec, cache, queries, at.slot, &at.segments, out);
     }
 
-    fn gate(
+    fn add_product(
         &mut self,
         at: &CpuCursor,
-        activation: Activation,
-        values: &mut CpuTensor,
-        up: &CpuTensor,
+        x: &CpuTensor,
+        linear: &Linear<Self>,
+        norm: Option<RmsNorm<'_, Self>>,
+        sum: &mut CpuTensor,
     ) {
-        let (up, width) = (up.rows(at), values.width);
-        self.by_rows(values.rows_mut(at), width, |first, values| {
-            gate(activation, values, &up[first * width..][..values.len()]);
+        let width = sum.width;
+        let mut update = std::mem::take(&mut self.update);
+        let rows = room(&mut update, at.ids.len() * width);
+        self.products((x.rows(at), at.ids.len()), None, &mut [(&linear.matrix, rows)]);
+        self.add_bias(linear, rows);
+        if let Some((weight, epsilon)) = norm {
+            self.by_rows(rows, width, |_, rows| rms_norm_in_place(rows, weight, epsilon));
+        }
+        self.by_rows(sum.rows_mut(at), width, |first, sum| {
+            sum.iter_mut().zip(&rows[first * width..]).for_each(|(x, y)| *x += y);
         });
+        self.update = update;
     }
 
-    fn add_positions(&mut self, at: &CpuCursor, table: &Matrix, x: &mut CpuTensor) {
-        let width = x.width;
-        self.by_rows(x.rows_mut(at), width, |first, x| {
-            let mut row = vec![0.0; width];
-            for (x, position) in x.chunks_exact_mut(width).zip(&at.positions[first..]) {
-                table.decode_row(*position, &mut row);
-                x.iter_mut().zip(&row).for_each(|(x, y)| *x += y);
-            }
+    fn expand(
+        &mut self,
+        at: &CpuCursor,
+        x: &mut CpuTensor,
+        norm: Option<RmsNorm<'_, Self>>,
+        expansion: Expansion<'_, Self>,
+        out: &mut CpuTensor,
+    ) {
+        let Expansion { activation, gate: gate_matrix, up } = expansion;
+        let (x, width) = ((x.rows(at), at.ids.len()), out.width);
+        let out = out.rows_mut(at);
+        let Some(gate_matrix) = gate_matrix else {
+            self.products(x, norm, &mut [(&up.matrix, &mut *out)]);
+            self.add_bias(up, out);
+            return self.by_rows(out, width, |_, out| activate(activation, out));
+        };
+        let mut wide = std::mem::take(&mut self.update);
+        let rows = room(&mut wide, out.len());
+        self.products(x, norm, &mut [(gate_matrix, &mut *out), (&up.matrix, &mut *rows)]);
+        self.add_bias(up, rows);
+        self.by_rows(out, width, |first, out| {
+            gate(activation, out, &rows[first * width..][..out.len()]);
         });
+        self.update = wide;
     }
 
     fn layer_norm_in_place(
@@ -297,42 +389,29 @@ impl Backend for Cpu {
         self.by_rows(x.rows_mut(at), width, |_, x| layer_norm_in_place(x, weight, bias, epsilon));
     }
 
-    fn activate(&mut self, at: &CpuCursor, activation: Activation, x: &mut CpuTensor) {
-        let width = x.width;
-        self.by_rows(x.rows_mut(at), width, |_, x| activate(activation, x));
-    }
-
-    fn add_bias(&mut self, at: &CpuCursor, x: &mut CpuTensor, bias: &Vec<f32>) {
-        let width = x.width;
-        self.by_rows(x.rows_mut(at), width, |_, x| {
-            for row in x.chunks_exact_mut(width) {
-                row.iter_mut().zip(bias).for_each(|(x, bias)| *x += bias);
-            }
-        });
-    }
-
-    fn add(&mut self, at: &CpuCursor, x: &mut CpuTensor, y: &CpuTensor) {
-        let (y, width) = (y.rows(at), x.width);
-        self.by_rows(x.rows_mut(at), width, |first, x| {
-            x.iter_mut().zip(&y[first * width..]).for_each(|(x, y)| *x += y);
-        });
-    }
-
-    fn logits(&mut self, x: &CpuTensor, tokens: &[usize], matrix: &Matrix, out: &mut CpuTensor) {
-        self.picked.clear();
+    fn logits(
+        &mut self,
+        _at: &CpuCursor,
+        (x, tokens): (&mut CpuTensor, &[usize]),
+        norm: RmsNorm<'_, Self>,
+        matrix: &Matrix,
+        out: &mut CpuTensor,
+    ) {
+        let mut picked = std::mem::take(&mut self.picked);
+        picked.clear();
         for token in tokens {
-            self.picked.extend_from_slice(&x.values[token * x.width..][..x.width]);
+            picked.extend_from_slice(&x.values[token * x.width..][..x.width]);
         }
         let out = &mut out.values[..tokens.len() * matrix.rows()];
-        let rows = (&self.picked[..], tokens.len());
-        self.workspace.products(&self.pool, rows, &mut [(matrix, out)]);
+        self.products((&picked, tokens.len()), Some(norm), &mut [(matrix, out)]);
+        self.picked = picked;
     }
 
     fn pool(
         &mut self,
         at: &CpuCursor,
         pooling: Pooling,
-        x: &CpuTensor,
+        x: &mut CpuTensor,
         rows: &[usize],
         out: &mut CpuTensor,
     ) {
@@ -351,6 +430,7 @@ impl Backend for Cpu {
     }
 
     fn bytes(&self) -> usize {
-        self.bytes
+        let scratch = [&self.picked, &self.normed, &self.update];
+        self.bytes + scratch.map(|values| 4 * values.capacity()).iter().sum::<usize>()
     }
 }

@@ -1,14 +1,14 @@
 //! The forward pass of decoder models, one for every architecture and backend.
 
-use crate::backend::{Backend, Segment};
+use crate::backend::{
+    AttentionSpec, Backend, Choice, Chosen, Expansion, HeadTransform, Pooling, Segment,
+};
 use crate::config::Config;
 use crate::loader::Progress;
 use crate::model_file::ModelFile;
 use crate::state::{CHUNK, LOGIT_ROWS, Scratch, State};
 use crate::weights::{LayerWeights, Weights};
 use crate::{Error, ErrorKind, Result};
-use frontdesk_kernels::attention::AttentionSpec;
-use frontdesk_kernels::pooling::Pooling;
 use std::io::{Read, Seek};
 use std::ops::Range;
 
@@ -82,6 +82,11 @@ impl<B: Backend> Decoder<B> {
         self.backend.bytes()
     }
 
+    /// Where the model is.
+    pub fn backend(&self) -> &B {
+        &self.backend
+    }
+
     /// Empty state for `capacity` positions.
     ///
     /// # Errors
@@ -144,31 +149,77 @@ impl<B: Backend> Decoder<B> {
         observer: Observer<'_, B>,
     ) -> Result<()> {
         self.check(state, pass)?;
+        let cursor = &mut state.scratch.cursor;
+        self.backend.seek(cursor, pass.ids, pass.slot, pass.segments);
+        self.run(state, (pass.layers, pass.first_wanted), observer);
+        Ok(())
+    }
+
+    /// Runs the first of the layers over what the cursor points at.
+    fn run(
+        &mut self,
+        state: &mut State<B>,
+        (layers, first_wanted): (usize, usize),
+        observer: Observer<'_, B>,
+    ) {
         let Self { config, weights, backend } = self;
         let State { caches, global_rope, local_rope, scratch, .. } = state;
-        backend.seek(&mut scratch.cursor, pass.ids, pass.slot, pass.segments);
         let Scratch { cursor, residual, .. } = scratch;
         backend.embed(cursor, &weights.embedding, config.embedding_scale, residual);
         observer(Checkpoint::Embedded, backend, residual);
-        for (index, (layer, cache)) in weights.layers[..pass.layers].iter().zip(caches).enumerate()
-        {
+        for (index, (layer, cache)) in weights.layers[..layers].iter().zip(caches).enumerate() {
             let kind = config.layer(index);
             let rope = match (kind.window, &*local_rope) {
                 (Some(_), Some(local)) => local,
                 _ => &*global_rope,
             };
-            let first_wanted = if index + 1 == pass.layers { pass.first_wanted } else { 0 };
+            let first_wanted = if index + 1 == layers { first_wanted } else { 0 };
             let pass = LayerPass { config, layer, window: kind.window, rope, first_wanted };
             pass.attention(backend, scratch, cache);
             observer(Checkpoint::AfterAttention(index), backend, &scratch.residual);
             pass.feed_forward(backend, scratch);
             observer(Checkpoint::AfterLayer(index), backend, &scratch.residual);
         }
-        if pass.layers == config.layers {
-            let Scratch { cursor, residual, normed, .. } = scratch;
-            backend.rms_norm(cursor, residual, &weights.output_norm, config.epsilon, normed);
-        }
-        Ok(())
+    }
+
+    /// Tokens that may be chosen ahead of the caller, and the most candidates of each choice; zeros where
+    /// the caller chooses.
+    pub(crate) fn choices(&self) -> (usize, usize) {
+        (self.backend.choices_ahead(), self.backend.most_candidates())
+    }
+
+    /// Begins to choose the token after the cached ones, by the logits at index 0 of the pass last run.
+    pub(crate) fn choose_first(&mut self, state: &mut State<B>, choice: Choice) {
+        self.record_logits(state, &[0]);
+        let slot = state.tokens.len();
+        let Scratch { cursor, logits, .. } = &mut state.scratch;
+        self.backend.choose(cursor, Some(slot), logits, choice);
+    }
+
+    /// Runs a pass over the token that was chosen last, whatever it is, and begins to choose the next one.
+    pub(crate) fn choose_next(&mut self, state: &mut State<B>, choice: Choice) {
+        self.run(state, (self.config.layers, 0), &mut |_, _, _| {});
+        self.record_logits(state, &[0]);
+        let Scratch { cursor, logits, .. } = &mut state.scratch;
+        self.backend.choose(cursor, None, logits, choice);
+    }
+
+    /// Waits for the oldest choice that was not told yet.
+    pub(crate) async fn chosen(&mut self) -> Result<Chosen> {
+        self.backend.chosen().await
+    }
+
+    /// Drops the choices that were not told yet.
+    pub(crate) fn forget_choices(&mut self) {
+        self.backend.forget_choices();
+    }
+
+    fn record_logits(&mut self, state: &mut State<B>, indices: &[usize]) {
+        let Self { config, weights, backend } = self;
+        let Scratch { cursor, residual, logits, .. } = &mut state.scratch;
+        let output = weights.output.as_ref().unwrap_or(&weights.embedding);
+        let norm = (&weights.output_norm, config.epsilon);
+        backend.logits(cursor, (residual, indices), norm, output, logits);
     }
 
     /// Logits after some tokens of the pass last run, by their index in it:
@@ -187,12 +238,9 @@ impl<B: Backend> Decoder<B> {
             let message = format!("logits of {count} tokens; 1 to {LOGIT_ROWS} are possible");
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
-        let Self { weights, backend, .. } = self;
-        let Scratch { normed, logits, .. } = &mut state.scratch;
-        let output = weights.output.as_ref().unwrap_or(&weights.embedding);
-        backend.logits(normed, indices, output, logits);
-        into.resize(count * weights.vocabulary, 0.0);
-        backend.read(logits, into).await
+        self.record_logits(state, indices);
+        into.resize(count * self.weights.vocabulary, 0.0);
+        self.backend.read(&state.scratch.logits, into).await
     }
 
     /// Pools the segments of the pass last run, after its last layer, into rows of the state's
@@ -258,60 +306,42 @@ struct LayerPass<'a, B: Backend> {
 impl<B: Backend> LayerPass<'_, B> {
     fn attention(&self, backend: &mut B, scratch: &mut Scratch<B>, cache: &mut B::Cache) {
         let Self { config, layer, .. } = self;
-        let Scratch { cursor, residual, normed, query, key, value, attended, update, .. } = scratch;
-        backend.rms_norm(cursor, residual, &layer.attention_norm, config.epsilon, normed);
-        let rest = [(&layer.key, &mut *key), (&layer.value, &mut *value)];
-        match (self.first_wanted, rest) {
-            (1.., mut rest) => backend.matmul(cursor, normed, &mut rest),
-            (0, [key, value]) => {
-                backend.matmul(cursor, normed, &mut [(&layer.query, &mut *query), key, value]);
-            }
-        }
-        if let Some([_, key_bias, value_bias]) = &layer.qkv_bias {
-            backend.add_bias(cursor, key, key_bias);
-            backend.add_bias(cursor, value, value_bias);
-        }
-        if let Some((_, key_norm)) = &layer.qk_norm {
-            backend.rms_norm_in_place(cursor, key, key_norm, config.epsilon);
-        }
-        backend.rope(cursor, self.rope, config.kv_heads, key);
-        backend.write_cache(cursor, key, value, cache);
+        let epsilon = config.epsilon;
+        let norm = Some((&layer.attention_norm, epsilon));
+        let Scratch { cursor, residual, query, key, value, attended, .. } = scratch;
+        let transform = |norm| HeadTransform { norm, rope: Some(self.rope) };
+        let (query_norm, key_norm) = match &layer.qk_norm {
+            Some((query, key)) => (Some((query, epsilon)), Some((key, epsilon))),
+            None => (None, None),
+        };
+        let mut outputs =
+            [(&layer.query, &mut *query), (&layer.key, &mut *key), (&layer.value, &mut *value)];
+        let wanted = if self.first_wanted > 0 { &mut outputs[1..] } else { &mut outputs[..] };
+        backend.project(cursor, residual, norm, wanted);
+        backend.write_cache(cursor, transform(key_norm), key, value, cache);
         if self.first_wanted > 0 {
-            let rows = &mut [&mut *residual, &mut *normed];
-            backend.keep_from(cursor, self.first_wanted, rows);
-            backend.matmul(cursor, normed, &mut [(&layer.query, &mut *query)]);
+            backend.keep_from(cursor, self.first_wanted, residual);
+            backend.project(cursor, residual, norm, &mut [(&layer.query, &mut *query)]);
         }
-        if let Some([query_bias, ..]) = &layer.qkv_bias {
-            backend.add_bias(cursor, query, query_bias);
-        }
-        if let Some((query_norm, _)) = &layer.qk_norm {
-            backend.rms_norm_in_place(cursor, query, query_norm, config.epsilon);
-        }
-        backend.rope(cursor, self.rope, config.heads, query);
         let spec = AttentionSpec {
             heads: config.heads,
             scale: config.attention_scale,
             window: self.window,
             causal: true,
         };
-        backend.attention(cursor, spec, query, cache, attended);
-        backend.matmul(cursor, attended, &mut [(&layer.attention_output, &mut *update)]);
-        if let Some((norm, _)) = &layer.sandwich_norms {
-            backend.rms_norm_in_place(cursor, update, norm, config.epsilon);
-        }
-        backend.add(cursor, residual, update);
+        backend.attention(cursor, (spec, transform(query_norm)), query, cache, attended);
+        let norm = layer.sandwich_norms.as_ref().map(|(norm, _)| (norm, epsilon));
+        backend.add_product(cursor, attended, &layer.attention_output, norm, residual);
     }
 
     fn feed_forward(&self, backend: &mut B, scratch: &mut Scratch<B>) {
         let Self { config, layer, .. } = self;
-        let Scratch { cursor, residual, normed, update, gate, up, .. } = scratch;
-        backend.rms_norm(cursor, residual, &layer.feed_forward_norm, config.epsilon, normed);
-        backend.matmul(cursor, normed, &mut [(&layer.gate, &mut *gate), (&layer.up, &mut *up)]);
-        backend.gate(cursor, config.activation, gate, up);
-        backend.matmul(cursor, gate, &mut [(&layer.down, &mut *update)]);
-        if let Some((_, norm)) = &layer.sandwich_norms {
-            backend.rms_norm_in_place(cursor, update, norm, config.epsilon);
-        }
-        backend.add(cursor, residual, update);
+        let Scratch { cursor, residual, wide, .. } = scratch;
+        let norm = Some((&layer.feed_forward_norm, config.epsilon));
+        let expansion =
+            Expansion { activation: config.activation, gate: Some(&layer.gate), up: &layer.up };
+        backend.expand(cursor, residual, norm, expansion, wide);
+        let norm = layer.sandwich_norms.as_ref().map(|(_, norm)| (norm, config.epsilon));
+        backend.add_product(cursor, wide, &layer.down, norm, residual);
     }
 }

@@ -2,15 +2,14 @@
 //!
 //! Source: Devlin et al., BERT, 2018.
 
-use crate::backend::{Backend, Segment};
+use crate::backend::{
+    Activation, AttentionSpec, Backend, Expansion, HeadTransform, Pooling, Segment,
+};
 use crate::encoder_config::EncoderConfig;
-use crate::encoder_weights::{EncoderLayer, EncoderWeights, Linear};
+use crate::encoder_weights::{EncoderLayer, EncoderWeights};
 use crate::loader::Progress;
 use crate::model_file::ModelFile;
 use crate::{Error, ErrorKind, Result};
-use frontdesk_kernels::activation::Activation;
-use frontdesk_kernels::attention::AttentionSpec;
-use frontdesk_kernels::pooling::Pooling;
 use std::io::{Read, Seek};
 
 /// Most tokens of one forward pass, and so of one text: what the sentence-transformers models of
@@ -49,7 +48,6 @@ struct Buffers<B: Backend> {
     key: B::Tensor,
     value: B::Tensor,
     attended: B::Tensor,
-    update: B::Tensor,
     /// `[tokens, feed_forward]`.
     wide: B::Tensor,
     /// Pooled texts, `[texts, hidden]`, by tap.
@@ -118,8 +116,7 @@ impl<B: Backend> Encoder<B> {
         backend.seek(&mut buffers.cursor, ids, 0, &segments);
         let Buffers { cursor, residual, .. } = buffers;
         backend.embed(cursor, &weights.embedding, 1.0, residual);
-        backend.add_bias(cursor, residual, &weights.token_type);
-        backend.add_positions(cursor, &weights.positions, residual);
+        backend.add_positions(cursor, &weights.positions, &weights.token_type, residual);
         let (norm, bias) = &weights.embedding_norm;
         backend.layer_norm_in_place(cursor, residual, (norm, bias), config.epsilon);
         let last = taps.iter().map(|tap| tap.layers).max().unwrap_or(0);
@@ -174,15 +171,15 @@ impl<B: Backend> Buffers<B> {
     fn new(config: &EncoderConfig, backend: &mut B) -> Result<Self> {
         let EncoderConfig { hidden, heads, feed_forward, .. } = *config;
         let tensor = |backend: &mut B, width| backend.tensor(PASS_TOKENS, width);
+        let [query, key, value] = backend.tensors(PASS_TOKENS, [hidden; 3])?;
         Ok(Self {
             cursor: backend.cursor(PASS_TOKENS)?,
             cache: backend.cache(heads, hidden / heads, PASS_TOKENS)?,
             residual: tensor(backend, hidden)?,
-            query: tensor(backend, hidden)?,
-            key: tensor(backend, hidden)?,
-            value: tensor(backend, hidden)?,
+            query,
+            key,
+            value,
             attended: tensor(backend, hidden)?,
-            update: tensor(backend, hidden)?,
             wide: tensor(backend, feed_forward)?,
             pooled: Vec::new(),
         })
@@ -202,52 +199,37 @@ impl<B: Backend> Buffers<B> {
         let rows: Vec<usize> = (0..texts).collect();
         for (tap, pooled) in taps.iter().zip(&mut self.pooled) {
             if tap.layers == layers {
-                backend.pool(&self.cursor, tap.pooling, &self.residual, &rows, pooled);
+                backend.pool(&self.cursor, tap.pooling, &mut self.residual, &rows, pooled);
             }
         }
         Ok(())
     }
 
     fn attention(&mut self, backend: &mut B, config: &EncoderConfig, layer: &EncoderLayer<B>) {
-        let Self { cursor, cache, residual, query, key, value, attended, update, .. } = self;
+        let Self { cursor, cache, residual, query, key, value, attended, .. } = self;
         let outputs = &mut [
-            (&layer.query.matrix, &mut *query),
-            (&layer.key.matrix, &mut *key),
-            (&layer.value.matrix, &mut *value),
+            (&layer.query, &mut *query),
+            (&layer.key, &mut *key),
+            (&layer.value, &mut *value),
         ];
-        backend.matmul(cursor, residual, outputs);
-        backend.add_bias(cursor, query, &layer.query.bias);
-        backend.add_bias(cursor, key, &layer.key.bias);
-        backend.add_bias(cursor, value, &layer.value.bias);
-        backend.write_cache(cursor, key, value, cache);
+        backend.project(cursor, residual, None, outputs);
+        let transform = || HeadTransform { norm: None, rope: None };
+        backend.write_cache(cursor, transform(), key, value, cache);
         let width = config.hidden / config.heads;
         let scale = 1.0 / (width as f32).sqrt();
         let spec = AttentionSpec { heads: config.heads, scale, window: None, causal: false };
-        backend.attention(cursor, spec, query, cache, attended);
-        linear(backend, cursor, attended, (&layer.attention_output, &mut *update));
-        backend.add(cursor, residual, update);
+        backend.attention(cursor, (spec, transform()), query, cache, attended);
+        backend.add_product(cursor, attended, &layer.attention_output, None, residual);
         let (norm, bias) = &layer.attention_norm;
         backend.layer_norm_in_place(cursor, residual, (norm, bias), config.epsilon);
     }
 
     fn feed_forward(&mut self, backend: &mut B, config: &EncoderConfig, layer: &EncoderLayer<B>) {
-        let Self { cursor, residual, wide, update, .. } = self;
-        linear(backend, cursor, residual, (&layer.up, &mut *wide));
-        backend.activate(cursor, Activation::GeluErf, wide);
-        linear(backend, cursor, wide, (&layer.down, &mut *update));
-        backend.add(cursor, residual, update);
+        let Self { cursor, residual, wide, .. } = self;
+        let expansion = Expansion { activation: Activation::GeluErf, gate: None, up: &layer.up };
+        backend.expand(cursor, residual, None, expansion, wide);
+        backend.add_product(cursor, wide, &layer.down, None, residual);
         let (norm, bias) = &layer.output_norm;
         backend.layer_norm_in_place(cursor, residual, (norm, bias), config.epsilon);
     }
-}
-
-/// `out = x * matrix^T + bias`.
-fn linear<B: Backend>(
-    backend: &mut B,
-    at: &B::Cursor,
-    x: &B::Tensor,
-    (linear, out): (&Linear<B>, &mut B::Tensor),
-) {
-    backend.matmul(at, x, &mut [(&linear.matrix, &mut *out)]);
-    backend.add_bias(at, out, &linear.bias);
 }

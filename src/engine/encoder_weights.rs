@@ -1,6 +1,6 @@
 //! An encoder's tensors on a backend, by llama.cpp's names.
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Linear};
 use crate::encoder_config::EncoderConfig;
 use crate::loader::{Loader, Progress, refuse_unknown};
 use crate::model_file::ModelFile;
@@ -36,12 +36,6 @@ pub(crate) struct EncoderLayer<B: Backend> {
     /// `[hidden, feed_forward]`.
     pub(crate) down: Linear<B>,
     pub(crate) output_norm: Norm<B>,
-}
-
-/// A matrix and a bias as long as its rows.
-pub(crate) struct Linear<B: Backend> {
-    pub(crate) matrix: B::Matrix,
-    pub(crate) bias: B::Vector,
 }
 
 /// Weight and bias of a layer norm, `[hidden]` each.
@@ -126,7 +120,7 @@ fn layer<R: Read + Seek, B: Backend>(
     let mut linear = |part: &str, shape: [usize; 2]| {
         Ok::<_, Error>(Linear {
             matrix: loader.matrix(&format!("{}.weight", name(part)), shape)?,
-            bias: loader.vector(&format!("{}.bias", name(part)), shape[0])?,
+            bias: Some(loader.vector(&format!("{}.bias", name(part)), shape[0])?),
         })
     };
     let [query, key, value, attention_output] = [

@@ -20,6 +20,8 @@ pub enum ErrorKind {
     OutOfMemory,
     /// The compute backend failed.
     Backend,
+    /// The compute device is gone, with all that was on it.
+    DeviceLost,
 }
 
 impl ErrorKind {
@@ -33,6 +35,7 @@ impl ErrorKind {
             ErrorKind::Io => "io",
             ErrorKind::OutOfMemory => "out_of_memory",
             ErrorKind::Backend => "backend",
+            ErrorKind::DeviceLost => "device_lost",
         }
     }
 }

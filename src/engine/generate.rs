@@ -1,6 +1,6 @@
 //! Generation token by token, in steps short enough to stop between any two.
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Chosen};
 use crate::language_model::{LanguageModel, Prefill};
 use crate::sampler::{Sampler, SamplerOptions, best_token, log_sum_exp, top_log_probabilities};
 use crate::text_stream::TextStream;
@@ -76,6 +76,8 @@ pub struct Generation {
     adjusted: Vec<f32>,
     /// Chosen tokens; the last one is not in the KV cache yet.
     chosen: Vec<u32>,
+    /// Tokens that a backend is choosing.
+    under_way: usize,
     log_probability_sum: f64,
     /// Tokens in the sum: the chosen ones, and the one that ended the turn.
     judged: usize,
@@ -105,6 +107,7 @@ impl Generation {
             logits: Vec::new(),
             adjusted: Vec::new(),
             chosen: Vec::new(),
+            under_way: 0,
             log_probability_sum: 0.0,
             judged: 0,
             finished: None,
@@ -120,14 +123,14 @@ impl Generation {
         if let Some(reason) = self.finished {
             return Ok(Step::Finished { text: self.stream.finish(), reason });
         }
-        self.next_logits(model).await?;
-        best_token(&self.logits)?;
-        let log_sum = log_sum_exp(&self.logits);
-        let top = self.options.top_log_probabilities;
-        let top = top.map(|count| top_log_probabilities(&self.logits, log_sum, count));
-        self.adjusted.clone_from(&self.logits);
-        let id = self.sampler.sample(&mut self.adjusted, &self.chosen)?;
-        let log_probability = self.logits[id as usize] - log_sum;
+        model.check_owner(&self.prefill)?;
+        let chosen = match model.choices() {
+            (ahead @ 1.., most) if self.sampler.suits(most) => {
+                self.chosen_ahead(model, ahead).await?
+            }
+            _ => self.choose(model).await?,
+        };
+        let Chosen { id, log_probability, top } = chosen;
         self.log_probability_sum += f64::from(log_probability);
         self.judged += 1;
         if model.tokenizer().is_end_of_generation(id) {
@@ -143,7 +146,8 @@ impl Generation {
         } else if self.chosen.len() >= self.options.max_tokens || is_full {
             self.finished = Some(FinishReason::Length);
         }
-        let log_probability = top.map(|top| TokenLogProbability { id, log_probability, top });
+        let asked = self.options.top_log_probabilities;
+        let log_probability = asked.map(|_| TokenLogProbability { id, log_probability, top });
         Ok(Step::Token { text: piece.text, log_probability })
     }
 
@@ -166,11 +170,40 @@ impl Generation {
         }
     }
 
-    async fn next_logits<B: Backend>(&mut self, model: &mut LanguageModel<B>) -> Result<()> {
-        model.check_owner(&self.prefill)?;
+    /// The next token from a backend that chooses up to `ahead` of them before they are told.
+    async fn chosen_ahead<B: Backend>(
+        &mut self,
+        model: &mut LanguageModel<B>,
+        ahead: usize,
+    ) -> Result<Chosen> {
+        // The pass over it was run, or is run now.
+        if let Some(&id) = self.chosen.last() {
+            model.append_chosen(id);
+        }
+        let left = self.options.max_tokens - self.chosen.len();
+        let room = model.capacity() + 1 - model.length();
+        while self.under_way < ahead.min(left).min(room) {
+            let is_first = self.chosen.is_empty() && self.under_way == 0;
+            let alternatives = self.options.top_log_probabilities.unwrap_or(0);
+            model.choose(is_first, self.sampler.choice(alternatives));
+            self.under_way += 1;
+        }
+        self.under_way -= 1;
+        model.chosen().await
+    }
+
+    /// Chooses the next token from all logits.
+    async fn choose<B: Backend>(&mut self, model: &mut LanguageModel<B>) -> Result<Chosen> {
         if let Some(&id) = self.chosen.last() {
             model.extend(&[id])?;
         }
-        model.logits(&[0], &mut self.logits).await
+        model.logits(&[0], &mut self.logits).await?;
+        best_token(&self.logits)?;
+        let log_sum = log_sum_exp(&self.logits);
+        let top = self.options.top_log_probabilities.unwrap_or(0);
+        let top = top_log_probabilities(&self.logits, log_sum, top);
+        self.adjusted.clone_from(&self.logits);
+        let id = self.sampler.sample(&mut self.adjusted, &self.chosen)?;
+        Ok(Chosen { id, log_probability: self.logits[id as usize] - log_sum, top })
     }
 }

@@ -1,6 +1,6 @@
 //! A decoder with its tokenizer, chat template and KV cache: what tasks work with.
 
-use crate::backend::{Backend, Segment};
+use crate::backend::{Backend, Choice, Chosen, Segment};
 use crate::chat_template::{ChatTemplate, Message, Prompt};
 use crate::decoder::{Decoder, Pass};
 use crate::features::{FeatureOptions, Features};
@@ -120,6 +120,7 @@ impl<B: Backend> LanguageModel<B> {
         let shared = self.state.tokens().iter().zip(&prompt[..last]);
         let cached = shared.take_while(|(a, b)| a == b).count();
         self.state.truncate(cached);
+        self.decoder.forget_choices();
         self.prompts += 1;
         Ok(Prefill { prompt, number: self.prompts, cached })
     }
@@ -188,6 +189,30 @@ impl<B: Backend> LanguageModel<B> {
     /// Appends tokens after the prompt.
     pub fn extend(&mut self, ids: &[u32]) -> Result<()> {
         self.decoder.extend(&mut self.state, ids)
+    }
+
+    /// Tokens that may be chosen ahead of the caller, and the most candidates of each choice; zeros where
+    /// the caller chooses.
+    pub(crate) fn choices(&self) -> (usize, usize) {
+        self.decoder.choices()
+    }
+
+    /// Begins to choose a token: the first after the cached ones, by the logits at index 0, or the next.
+    pub(crate) fn choose(&mut self, is_first: bool, choice: Choice) {
+        match is_first {
+            true => self.decoder.choose_first(&mut self.state, choice),
+            false => self.decoder.choose_next(&mut self.state, choice),
+        }
+    }
+
+    /// Waits for the oldest choice that was not told yet.
+    pub(crate) async fn chosen(&mut self) -> Result<Chosen> {
+        self.decoder.chosen().await
+    }
+
+    /// Remembers a chosen token over which a pass was run.
+    pub(crate) fn append_chosen(&mut self, id: u32) {
+        self.state.append(&[id]);
     }
 
     /// Drops what follows `length` cached tokens.

@@ -1,5 +1,6 @@
 //! Chooses the next token from logits: penalty, temperature, top-k, top-p, min-p, then a draw.
 
+use crate::backend::Choice;
 use crate::{Error, ErrorKind, Result};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
@@ -74,6 +75,24 @@ impl Sampler {
         options.check()?;
         let random = Pcg64Mcg::seed_from_u64(options.seed);
         Ok(Self { options, random, candidates: Vec::new() })
+    }
+
+    /// Whether a backend that finds the `most` likely tokens can choose as this sampler does.
+    pub(crate) fn suits(&self, most: usize) -> bool {
+        let SamplerOptions { temperature, top_k, repetition_penalty, .. } = self.options;
+        repetition_penalty == 1.0
+            && (temperature == 0.0 || top_k.is_some_and(|count| count <= most))
+    }
+
+    /// The next choice, for a backend that this sampler suits.
+    pub(crate) fn choice(&mut self, alternatives: usize) -> Choice {
+        let SamplerOptions { temperature, top_k, top_p, min_p, .. } = self.options;
+        let (candidates, draw) = match temperature {
+            0.0 => (1, 0.0),
+            _ => (top_k.unwrap_or(1), self.random.random()),
+        };
+        let (top_p, min_p) = (top_p.unwrap_or(1.0), min_p.unwrap_or(0.0));
+        Choice { candidates, temperature, top_p, min_p, draw, alternatives }
     }
 
     /// Chooses a token. `logits` are changed by the penalty on `seen` tokens.

@@ -27,8 +27,6 @@ pub(crate) struct Scratch<B: Backend> {
     pub(crate) cursor: B::Cursor,
     /// Residual stream, `[tokens, hidden]`.
     pub(crate) residual: B::Tensor,
-    /// `[tokens, hidden]`.
-    pub(crate) normed: B::Tensor,
     /// `[tokens, heads * head]`.
     pub(crate) query: B::Tensor,
     /// `[tokens, kv_heads * head]`.
@@ -37,12 +35,8 @@ pub(crate) struct Scratch<B: Backend> {
     pub(crate) value: B::Tensor,
     /// `[tokens, heads * head]`.
     pub(crate) attended: B::Tensor,
-    /// What a part adds to the residual stream, `[tokens, hidden]`.
-    pub(crate) update: B::Tensor,
     /// `[tokens, feed_forward]`.
-    pub(crate) gate: B::Tensor,
-    /// `[tokens, feed_forward]`.
-    pub(crate) up: B::Tensor,
+    pub(crate) wide: B::Tensor,
     /// Pooled texts, `[texts, hidden]`.
     pub(crate) pooled: B::Tensor,
     /// `[LOGIT_ROWS, vocabulary]`.
@@ -66,6 +60,7 @@ impl<B: Backend> State<B> {
                 scale: attention.rope_scale,
             })
         };
+        let [queries, key, value] = backend.tensors(CHUNK, [query, kv, kv])?;
         Ok(Self {
             tokens: Vec::with_capacity(capacity),
             capacity,
@@ -77,14 +72,11 @@ impl<B: Backend> State<B> {
             scratch: Scratch {
                 cursor: backend.cursor(CHUNK)?,
                 residual: backend.tensor(CHUNK, config.hidden)?,
-                normed: backend.tensor(CHUNK, config.hidden)?,
-                query: backend.tensor(CHUNK, query)?,
-                key: backend.tensor(CHUNK, kv)?,
-                value: backend.tensor(CHUNK, kv)?,
+                query: queries,
+                key,
+                value,
                 attended: backend.tensor(CHUNK, query)?,
-                update: backend.tensor(CHUNK, config.hidden)?,
-                gate: backend.tensor(CHUNK, config.feed_forward)?,
-                up: backend.tensor(CHUNK, config.feed_forward)?,
+                wide: backend.tensor(CHUNK, config.feed_forward)?,
                 pooled: backend.tensor(CHUNK, config.hidden)?,
                 logits: backend.tensor(LOGIT_ROWS, vocabulary)?,
             },

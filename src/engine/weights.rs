@@ -1,6 +1,6 @@
 //! A decoder's tensors on a backend, loaded one by one so that the file is never whole in memory.
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Linear};
 use crate::config::Config;
 use crate::loader::{Loader, Progress, refuse_unknown};
 use crate::model_file::ModelFile;
@@ -28,17 +28,15 @@ pub struct LayerWeights<B: Backend> {
     /// `[hidden]`.
     pub attention_norm: B::Vector,
     /// `[query, hidden]`.
-    pub query: B::Matrix,
+    pub query: Linear<B>,
     /// `[kv, hidden]`.
-    pub key: B::Matrix,
+    pub key: Linear<B>,
     /// `[kv, hidden]`.
-    pub value: B::Matrix,
-    /// `[query]`, `[kv]`, `[kv]`: queries, keys, values.
-    pub qkv_bias: Option<[B::Vector; 3]>,
+    pub value: Linear<B>,
     /// `[head]` each: queries, keys.
     pub qk_norm: Option<(B::Vector, B::Vector)>,
     /// `[hidden, query]`.
-    pub attention_output: B::Matrix,
+    pub attention_output: Linear<B>,
     /// `[hidden]` each: after attention, after feed-forward.
     pub sandwich_norms: Option<(B::Vector, B::Vector)>,
     /// `[hidden]`.
@@ -46,9 +44,9 @@ pub struct LayerWeights<B: Backend> {
     /// `[feed_forward, hidden]`.
     pub gate: B::Matrix,
     /// `[feed_forward, hidden]`.
-    pub up: B::Matrix,
+    pub up: Linear<B>,
     /// `[hidden, feed_forward]`.
-    pub down: B::Matrix,
+    pub down: Linear<B>,
 }
 
 impl<B: Backend> Weights<B> {
@@ -128,22 +126,40 @@ impl<R: Read + Seek, B: Backend> Loader<'_, R, B> {
         self.reordered_matrix(name, shape, (width, &source_row))
     }
 
+    /// A matrix without a bias.
+    fn linear(&mut self, name: &str, shape: [usize; 2]) -> Result<Linear<B>> {
+        Ok(Linear { matrix: self.matrix(name, shape)?, bias: None })
+    }
+
+    /// The bias of queries, keys or values, where the architecture has them.
+    fn bias(
+        &mut self,
+        config: &Config,
+        layer: usize,
+        part: &str,
+        length: usize,
+    ) -> Result<Option<B::Vector>> {
+        let name = format!("blk.{layer}.{part}.bias");
+        config.qkv_bias.then(|| self.vector(&name, length)).transpose()
+    }
+
     fn layer(&mut self, config: &Config, index: usize) -> Result<LayerWeights<B>> {
         let name = |part: &str| format!("blk.{index}.{part}.weight");
         let (hidden, feed_forward) = (config.hidden, config.feed_forward);
         let (query, kv, head) = (config.query_width(), config.kv_width(), config.head_dimensions);
         Ok(LayerWeights {
             attention_norm: self.vector(&name("attn_norm"), hidden)?,
-            query: self.rotated_matrix(&name("attn_q"), [query, hidden], config)?,
-            key: self.rotated_matrix(&name("attn_k"), [kv, hidden], config)?,
-            value: self.matrix(&name("attn_v"), [kv, hidden])?,
-            qkv_bias: match config.qkv_bias {
-                true => Some([
-                    self.vector(&format!("blk.{index}.attn_q.bias"), query)?,
-                    self.vector(&format!("blk.{index}.attn_k.bias"), kv)?,
-                    self.vector(&format!("blk.{index}.attn_v.bias"), kv)?,
-                ]),
-                false => None,
+            query: Linear {
+                matrix: self.rotated_matrix(&name("attn_q"), [query, hidden], config)?,
+                bias: self.bias(config, index, "attn_q", query)?,
+            },
+            key: Linear {
+                matrix: self.rotated_matrix(&name("attn_k"), [kv, hidden], config)?,
+                bias: self.bias(config, index, "attn_k", kv)?,
+            },
+            value: Linear {
+                matrix: self.matrix(&name("attn_v"), [kv, hidden])?,
+                bias: self.bias(config, index, "attn_v", kv)?,
             },
             qk_norm: match config.qk_norm {
                 true => Some((
@@ -152,7 +168,7 @@ impl<R: Read + Seek, B: Backend> Loader<'_, R, B> {
                 )),
                 false => None,
             },
-            attention_output: self.matrix(&name("attn_output"), [hidden, query])?,
+            attention_output: self.linear(&name("attn_output"), [hidden, query])?,
             sandwich_norms: match config.sandwich_norms {
                 true => Some((
                     self.vector(&name("post_attention_norm"), hidden)?,
@@ -162,8 +178,8 @@ impl<R: Read + Seek, B: Backend> Loader<'_, R, B> {
             },
             feed_forward_norm: self.vector(&name("ffn_norm"), hidden)?,
             gate: self.matrix(&name("ffn_gate"), [feed_forward, hidden])?,
-            up: self.matrix(&name("ffn_up"), [feed_forward, hidden])?,
-            down: self.matrix(&name("ffn_down"), [hidden, feed_forward])?,
+            up: self.linear(&name("ffn_up"), [feed_forward, hidden])?,
+            down: self.linear(&name("ffn_down"), [hidden, feed_forward])?,
         })
     }
 }

@@ -3,4 +3,5 @@
 pub mod candle_weights;
 pub mod folders;
 pub mod gguf_maker;
+pub mod golden;
 pub mod sparse_file;

@@ -50,6 +50,11 @@ impl KvCache {
         Ok(Self { heads, dimensions, capacity, width, keys, values })
     }
 
+    /// Key-value heads.
+    pub fn heads(&self) -> usize {
+        self.heads
+    }
+
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         4 * (self.keys.len() + self.values.len())

@@ -133,6 +133,11 @@ impl TensorType {
         })
     }
 
+    /// Weights that share a scale, and bits of a code; none for the float types.
+    pub fn codes(self) -> Option<(usize, u32)> {
+        self.format().map(|format| (format.group, format.code_bits))
+    }
+
     /// Bytes of `weights` consecutive weights, or nothing where they do not fill whole blocks.
     pub fn bytes_of(self, weights: usize) -> Option<usize> {
         let whole = weights.is_multiple_of(self.block_len());
@@ -158,6 +163,34 @@ pub fn dequantise(tensor_type: TensorType, raw: &[u8], out: &mut [f32]) {
             let group = index / format.group;
             *value = decoded.scales[group] * (i32::from(code) - format.offset) as f32
                 + decoded.mins[group];
+        }
+    }
+}
+
+/// Decodes `raw`, whole blocks of a quantised type, to codes and, for each group, a scale and a minimum:
+/// weight = scale * code + minimum.
+///
+/// # Panics
+/// When the lengths do not match, or for a type without codes.
+pub fn decode_codes(
+    tensor_type: TensorType,
+    raw: &[u8],
+    codes: &mut [u8],
+    numbers: &mut [[f32; 2]],
+) {
+    let Some(format) = tensor_type.format() else { panic!("{tensor_type:?} has no codes") };
+    assert_eq!(tensor_type.bytes_of(codes.len()), Some(raw.len()), "raw bytes do not match");
+    assert_eq!(numbers.len() * format.group, codes.len(), "numbers do not match");
+    let mut decoded = Decoded::new();
+    let length = tensor_type.block_len();
+    let outputs =
+        codes.chunks_exact_mut(length).zip(numbers.chunks_exact_mut(length / format.group));
+    for (block, (codes, numbers)) in raw.chunks_exact(tensor_type.block_bytes()).zip(outputs) {
+        (format.decode)(block, &mut decoded);
+        codes.copy_from_slice(&decoded.codes[..length]);
+        let pairs = decoded.scales.iter().zip(&decoded.mins);
+        for (number, (scale, minimum)) in numbers.iter_mut().zip(pairs) {
+            *number = [*scale, minimum - scale * format.offset as f32];
         }
     }
 }

@@ -1,0 +1,100 @@
+//! Finds an adapter and opens its device.
+
+use crate::failure::Failures;
+use frontdesk_engine::{Error, ErrorKind, Result};
+use std::sync::Arc;
+
+/// Which adapter, and how much of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// What the device may be asked for.
+    pub limits: Limits,
+}
+
+/// What a device may be asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Limits {
+    /// Buffers as large as the adapter offers.
+    #[default]
+    OfAdapter,
+    /// What every WebGPU device has: bindings of 128 MiB.
+    Base,
+}
+
+/// What an adapter says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdapterReport {
+    /// Its name, or what is known of it.
+    pub name: String,
+    /// The driver's, where it is known.
+    pub driver: String,
+    /// Whether it computes on the CPU: right, but slower than the CPU backend.
+    pub is_software: bool,
+}
+
+/// An open device.
+pub(crate) struct Device {
+    pub(crate) device: wgpu::Device,
+    pub(crate) queue: wgpu::Queue,
+    pub(crate) report: AdapterReport,
+    pub(crate) failures: Failures,
+}
+
+/// Names of adapters that are software, whatever type they claim.
+const SOFTWARE: [&str; 4] = ["swiftshader", "llvmpipe", "lavapipe", "basic render"];
+
+impl Device {
+    /// Opens the most powerful adapter.
+    ///
+    /// # Errors
+    /// `Backend` where there is none, or where it does not open.
+    pub(crate) async fn open(options: Options) -> Result<Self> {
+        let refuse = |what: &str, cause: &dyn std::fmt::Display| {
+            Error::new(ErrorKind::Backend, format!("{what}: {cause}"))
+        };
+        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+        let wanted = wgpu::RequestAdapterOptions {
+            power_preference: wgpu::PowerPreference::HighPerformance,
+            ..Default::default()
+        };
+        let adapter = instance
+            .request_adapter(&wanted)
+            .await
+            .map_err(|cause| refuse("there is no GPU adapter", &cause))?;
+        let report = AdapterReport::of(&adapter.get_info());
+        let offered = adapter.limits();
+        let mut limits = wgpu::Limits::default();
+        if options.limits == Limits::OfAdapter {
+            limits.max_buffer_size = offered.max_buffer_size;
+            limits.max_storage_buffer_binding_size = offered.max_storage_buffer_binding_size;
+        }
+        let descriptor = wgpu::DeviceDescriptor {
+            required_limits: limits,
+            memory_hints: wgpu::MemoryHints::Performance,
+            ..Default::default()
+        };
+        let (device, queue) = adapter
+            .request_device(&descriptor)
+            .await
+            .map_err(|cause| refuse("the GPU device does not open", &cause))?;
+        let failures = Failures::default();
+        let uncaptured = failures.clone();
+        device.on_uncaptured_error(Arc::new(move |error| uncaptured.note_error(&error)));
+        let lost = failures.clone();
+        device.set_device_lost_callback(move |_, message| {
+            let message = if message.is_empty() { "no reason is given" } else { &message };
+            lost.note(ErrorKind::DeviceLost, format!("the GPU device is lost: {message}"));
+        });
+        Ok(Self { device, queue, report, failures })
+    }
+}
+
+impl AdapterReport {
+    fn of(info: &wgpu::AdapterInfo) -> Self {
+        let text = format!("{} {} {}", info.name, info.driver, info.driver_info).to_lowercase();
+        let is_software = info.device_type == wgpu::DeviceType::Cpu
+            || SOFTWARE.iter().any(|name| text.contains(name));
+        let driver = format!("{} {}", info.driver, info.driver_info).trim().to_owned();
+        Self { name: info.name.clone(), driver, is_software }
+    }
+}

@@ -1,0 +1,189 @@
+//! The kernels: which files make each, and the constants it is specialised by.
+
+/// A kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kernel {
+    Embed,
+    AddPositions,
+    ProjectOne,
+    ProjectMany,
+    RmsNorm,
+    LayerNorm,
+    WriteCache,
+    Attention,
+    JoinSplits,
+    Gate,
+    CopyRows,
+    Pool,
+    TopK,
+    Choose,
+}
+
+/// A constant's name, and whether it is a truth value rather than a whole number.
+pub(crate) type Constant = (&'static str, bool);
+
+/// Most constants of a kernel.
+pub(crate) const MOST_CONSTANTS: usize = 10;
+
+/// What a kernel is made of.
+pub(crate) struct Recipe {
+    /// Parts of a matrix that it reads.
+    parts: u32,
+    preambles: &'static [&'static str],
+    source: &'static str,
+    constants: &'static [Constant],
+}
+
+const WEIGHTS: &str = include_str!("shaders/weights.wgsl");
+const PART: &str = include_str!("shaders/part.wgsl");
+const ACTIVATION: &str = include_str!("shaders/activation.wgsl");
+const CURSOR: &str = include_str!("shaders/cursor.wgsl");
+const ROTATE: &str = include_str!("shaders/rotate.wgsl");
+const CHOICE: &str = include_str!("shaders/choice.wgsl");
+
+impl Kernel {
+    pub(crate) fn recipe(self) -> Recipe {
+        match self {
+            Kernel::Embed => Recipe {
+                parts: 3,
+                preambles: &[CURSOR],
+                source: include_str!("shaders/embed.wgsl"),
+                constants: &[
+                    ("COLUMNS", false),
+                    ("FORM_0", false),
+                    ("FORM_1", false),
+                    ("FORM_2", false),
+                ],
+            },
+            Kernel::AddPositions => Recipe {
+                parts: 1,
+                preambles: &[CURSOR],
+                source: include_str!("shaders/add_positions.wgsl"),
+                constants: &[("COLUMNS", false), ("FORM_0", false)],
+            },
+            Kernel::ProjectOne => Recipe {
+                parts: 3,
+                preambles: &[ACTIVATION],
+                source: include_str!("shaders/project_one.wgsl"),
+                constants: &[
+                    ("COLUMNS", false),
+                    ("FORM_0", false),
+                    ("FORM_1", false),
+                    ("FORM_2", false),
+                    ("PARTS", false),
+                    ("MODE", false),
+                    ("NORM", true),
+                    ("UPDATE", true),
+                    ("ACTIVATION", false),
+                ],
+            },
+            Kernel::ProjectMany => Recipe {
+                parts: 1,
+                preambles: &[ACTIVATION],
+                source: include_str!("shaders/project_many.wgsl"),
+                constants: &[
+                    ("COLUMNS", false),
+                    ("FORM_0", false),
+                    ("MODE", false),
+                    ("ACTIVATION", false),
+                ],
+            },
+            Kernel::RmsNorm => Recipe {
+                parts: 0,
+                preambles: &[],
+                source: include_str!("shaders/rms_norm.wgsl"),
+                constants: &[("WIDTH", false), ("PICK", true), ("ADD", true)],
+            },
+            Kernel::LayerNorm => Recipe {
+                parts: 0,
+                preambles: &[],
+                source: include_str!("shaders/layer_norm.wgsl"),
+                constants: &[("WIDTH", false)],
+            },
+            Kernel::WriteCache => Recipe {
+                parts: 0,
+                preambles: &[CURSOR, ROTATE],
+                source: include_str!("shaders/write_cache.wgsl"),
+                constants: &[
+                    ("HEADS", false),
+                    ("DIMENSIONS", false),
+                    ("NORM", true),
+                    ("ROPE", true),
+                ],
+            },
+            Kernel::Attention => Recipe {
+                parts: 0,
+                preambles: &[CURSOR, ROTATE],
+                source: include_str!("shaders/attention.wgsl"),
+                constants: &[
+                    ("HEADS", false),
+                    ("KV_HEADS", false),
+                    ("DIMENSIONS", false),
+                    ("GROUP", false),
+                    ("SPLITS", false),
+                    ("WINDOW", false),
+                    ("CAUSAL", true),
+                    ("NORM", true),
+                    ("ROPE", true),
+                ],
+            },
+            Kernel::JoinSplits => Recipe {
+                parts: 0,
+                preambles: &[],
+                source: include_str!("shaders/join_splits.wgsl"),
+                constants: &[("DIMENSIONS", false), ("SPLITS", false)],
+            },
+            Kernel::Gate => Recipe {
+                parts: 0,
+                preambles: &[ACTIVATION],
+                source: include_str!("shaders/gate.wgsl"),
+                constants: &[("ACTIVATION", false)],
+            },
+            Kernel::CopyRows => Recipe {
+                parts: 0,
+                preambles: &[],
+                source: include_str!("shaders/copy_rows.wgsl"),
+                constants: &[],
+            },
+            Kernel::Pool => Recipe {
+                parts: 0,
+                preambles: &[],
+                source: include_str!("shaders/pool.wgsl"),
+                constants: &[("WIDTH", false), ("POOLING", false)],
+            },
+            Kernel::TopK => Recipe {
+                parts: 0,
+                preambles: &[CHOICE],
+                source: include_str!("shaders/top_k.wgsl"),
+                constants: &[("VOCABULARY", false), ("MOST", false)],
+            },
+            Kernel::Choose => Recipe {
+                parts: 0,
+                preambles: &[CHOICE, CURSOR],
+                source: include_str!("shaders/choose.wgsl"),
+                constants: &[("BLOCKS_OF_LOGITS", false), ("MOST", false), ("ADVANCE", false)],
+            },
+        }
+    }
+}
+
+impl Recipe {
+    /// The WGSL of a kernel whose constants have these values.
+    pub(crate) fn wgsl(&self, values: &[u32; MOST_CONSTANTS]) -> String {
+        let mut text = String::new();
+        for ((name, is_truth), value) in self.constants.iter().zip(values) {
+            text += &match is_truth {
+                true => format!("const {name} = {};\n", *value != 0),
+                false => format!("const {name} = {value}u;\n"),
+            };
+        }
+        if self.parts > 0 {
+            text += WEIGHTS;
+        }
+        for part in 0..self.parts {
+            text += &PART.replace('#', &part.to_string());
+        }
+        self.preambles.iter().for_each(|preamble| text += preamble);
+        text + self.source
+    }
+}

@@ -1,0 +1,176 @@
+//! Products with weight matrices: one fused kernel for a token alone, tiles for several.
+
+use crate::backend::Gpu;
+use crate::buffers::{Buffer, GpuTensor, GpuVector};
+use crate::kernels::Kernel;
+use crate::matrix::{Form, GpuMatrix, MOST_PARTS, Part};
+use crate::recorder::Call;
+use frontdesk_engine::backend::Activation;
+
+/// No bias.
+const NONE: u32 = u32::MAX;
+
+/// What becomes of a product.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// It is stored after its bias and activation.
+    Store = 0,
+    /// It is added to what is there.
+    Add = 1,
+    /// The activation of the first matrix's is multiplied with the second's.
+    Gate = 2,
+}
+
+/// A matrix, its bias, and the number in the output where its rows begin.
+pub(crate) type Product<'a> = (&'a GpuMatrix, Option<GpuVector>, u32);
+
+/// A norm's weight and epsilon.
+pub(crate) type Norm = Option<(GpuVector, f32)>;
+
+/// Where products go.
+pub(crate) struct Output<'a> {
+    pub(crate) buffer: &'a Buffer,
+    pub(crate) mode: Mode,
+    pub(crate) activation: Option<Activation>,
+}
+
+/// The kernels' number of an activation.
+pub(crate) fn activation_number(activation: Option<Activation>) -> u32 {
+    match activation {
+        None => 0,
+        Some(Activation::Silu) => 1,
+        Some(Activation::GeluTanh) => 2,
+        Some(Activation::GeluErf) => 3,
+    }
+}
+
+/// A part of a matrix in a dispatch.
+struct Piece<'a> {
+    part: &'a Part,
+    form: Form,
+    output: u32,
+    bias: u32,
+}
+
+fn pieces<'a>(&(matrix, bias, output): &Product<'a>) -> impl Iterator<Item = Piece<'a>> {
+    let mut row = 0;
+    matrix.parts.iter().map(move |part| {
+        let bias = bias.map_or(NONE, |bias| bias.start + row);
+        let piece = Piece { part, form: matrix.form, output: output + row, bias };
+        row += part.rows;
+        piece
+    })
+}
+
+impl Gpu {
+    /// The product of one token's row; a norm and a pending update of `x` are part of the kernel.
+    pub(crate) fn project_one(
+        &mut self,
+        x: &mut GpuTensor,
+        norm: Norm,
+        products: &[Product<'_>],
+        out: &Output<'_>,
+    ) {
+        let parts: Vec<Piece<'_>> = products.iter().flat_map(pieces).collect();
+        let fits = match out.mode {
+            Mode::Gate => parts.len() == 2,
+            _ => parts.len() <= MOST_PARTS,
+        };
+        if !fits {
+            self.settle(x, 1);
+            products.iter().for_each(|product| self.project_one(x, norm, &[*product], out));
+            return;
+        }
+        let piece = |index: usize| parts.get(index).unwrap_or(&parts[0]);
+        let rows = |index: usize| parts.get(index).map_or(0, |piece| piece.part.rows);
+        let [a, b, c] = [piece(0), piece(1), piece(2)];
+        let columns = products[0].0.columns;
+        let update = x.pending.take();
+        let sum = match update {
+            Some(_) => self.spare(x),
+            None => self.unused.clone(),
+        };
+        let (norm_start, epsilon) = norm.map_or((0, 0.0), |(w, epsilon)| (w.fourth(), epsilon));
+        let (update_start, update_epsilon) =
+            update.map_or((0, 0.0), |update| (update.weight.fourth(), update.epsilon));
+        let site = [
+            [rows(0), rows(1), rows(2), 0],
+            [a.part.numbers, b.part.numbers, c.part.numbers, 0],
+            [a.output, b.output, c.output, 0],
+            [a.bias, b.bias, c.bias, 0],
+            [norm_start, update_start, epsilon.to_bits(), update_epsilon.to_bits()],
+        ];
+        let vectors = self.vectors();
+        let added = if update.is_some() { self.update.buffer(&self.unused) } else { &x.buffer };
+        // A workgroup has 8 gates or 16 rows.
+        let groups = match out.mode {
+            Mode::Gate => rows(0).div_ceil(8),
+            _ => (rows(0) + rows(1) + rows(2)).div_ceil(16),
+        };
+        let wide = groups.min(MOST_GROUPS);
+        self.recorder.dispatch(&Call {
+            kernel: Kernel::ProjectOne,
+            constants: &[
+                columns,
+                a.form as u32,
+                b.form as u32,
+                c.form as u32,
+                parts.len() as u32,
+                out.mode as u32,
+                u32::from(norm.is_some()),
+                u32::from(update.is_some()),
+                activation_number(out.activation),
+            ],
+            buffers: &[
+                &a.part.buffer,
+                &b.part.buffer,
+                &c.part.buffer,
+                &x.buffer,
+                added,
+                &vectors,
+                out.buffer,
+                &sum,
+            ],
+            site: site.as_flattened(),
+            grid: [wide, groups.div_ceil(wide), 1],
+        });
+        if update.is_some() {
+            x.spare = Some(std::mem::replace(&mut x.buffer, sum));
+        }
+    }
+
+    /// The product of several rows of `x`, `[tokens, columns]`, already normalised.
+    pub(crate) fn project_many(
+        &mut self,
+        (x, tokens): (&Buffer, u32),
+        product: Product<'_>,
+        stride: u32,
+        out: &Output<'_>,
+    ) {
+        let vectors = self.vectors();
+        for piece in pieces(&product) {
+            self.recorder.dispatch(&Call {
+                kernel: Kernel::ProjectMany,
+                constants: &[
+                    product.0.columns,
+                    piece.form as u32,
+                    out.mode as u32,
+                    activation_number(out.activation),
+                ],
+                buffers: &[&piece.part.buffer, x, &vectors, out.buffer],
+                site: &[
+                    tokens,
+                    piece.part.rows,
+                    piece.part.numbers,
+                    piece.output,
+                    stride,
+                    piece.bias,
+                ],
+                grid: [piece.part.rows.div_ceil(64), tokens.div_ceil(64), 1],
+            });
+        }
+    }
+}
+
+/// Most workgroups of a grid's side.
+pub(crate) const MOST_GROUPS: u32 = 65_535;

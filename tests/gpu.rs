@@ -1,0 +1,352 @@
+//! The GPU backend beside the exact CPU path: named checkpoints, logits, branches, vectors, every tensor type.
+
+use frontdesk_engine::ErrorKind;
+use frontdesk_engine::backend::Backend;
+use frontdesk_engine::cpu::Cpu;
+use frontdesk_engine::decoder::{Checkpoint, Decoder};
+use frontdesk_engine::embedding_model::EmbeddingModel;
+use frontdesk_engine::features::{FeatureOptions, Pooling};
+use frontdesk_engine::generate::{
+    FinishReason, GenerateOptions, Generation, Step, TokenLogProbability,
+};
+use frontdesk_engine::language_model::LanguageModel;
+use frontdesk_engine::model_file::ModelFile;
+use frontdesk_engine::sampler::SamplerOptions;
+use frontdesk_engine::state::State;
+use frontdesk_gpu::{Gpu, Limits, Options};
+use frontdesk_kernels::matrix::Precision;
+use frontdesk_kernels::quant::TensorType;
+use pollster::block_on;
+use std::io::Cursor;
+use support::gguf_maker::{
+    tiny_bert_builder, tiny_gemma3, tiny_llama, tiny_qwen2_builder, tiny_qwen3_builder,
+};
+
+type TinyModel = fn(TensorType) -> Vec<u8>;
+
+const TINY_MODELS: [(&str, TinyModel); 4] = [
+    ("llama", tiny_llama),
+    ("gemma3", tiny_gemma3),
+    ("qwen2", |tensor_type| tiny_qwen2_builder(tensor_type).build()),
+    ("qwen3", |tensor_type| tiny_qwen3_builder(tensor_type).build()),
+];
+
+/// How far checkpoints may be apart. Scales that a format has in two parts are rounded to half precision.
+fn tolerance(tensor_type: TensorType) -> f32 {
+    match tensor_type {
+        TensorType::Q4_K | TensorType::Q5_K | TensorType::Q6_K => 0.02,
+        _ => 1e-4,
+    }
+}
+
+fn gpu() -> Gpu {
+    block_on(Gpu::open(Options { limits: Limits::Base })).expect("a Vulkan adapter is needed")
+}
+
+fn cpu() -> Cpu {
+    Cpu::new(Precision::Float32)
+}
+
+fn decoder<B: Backend>(bytes: Vec<u8>, backend: B) -> Decoder<B> {
+    let mut file = ModelFile::open(Cursor::new(bytes)).unwrap();
+    Decoder::load(&mut file, backend, &mut |_, _| {}).unwrap()
+}
+
+/// Named checkpoints of the last append, and the logits after it.
+type Trace = Vec<(String, Vec<f32>)>;
+
+fn append<B: Backend>(
+    decoder: &mut Decoder<B>,
+    state: &mut State<B>,
+    ids: &[u32],
+    trace: &mut Trace,
+) {
+    let hidden = decoder.config().hidden;
+    let mut observe = |checkpoint: Checkpoint, backend: &mut B, tensor: &B::Tensor| {
+        let mut values = vec![0.0; ids.len() * hidden];
+        block_on(backend.read(tensor, &mut values)).unwrap();
+        trace.push((format!("{checkpoint:?}"), values));
+    };
+    decoder.extend_observed(state, ids, &mut observe).unwrap();
+    let mut logits = Vec::new();
+    block_on(decoder.logits(state, &[ids.len() - 1], &mut logits)).unwrap();
+    trace.push(("logits".to_owned(), logits));
+}
+
+/// A prompt in two passes, then single tokens, all traced.
+fn trace<B: Backend>(decoder: &mut Decoder<B>) -> Trace {
+    let mut state = decoder.state(128).unwrap();
+    let mut trace = Trace::new();
+    let ids = ids(101);
+    append(decoder, &mut state, &ids[..83], &mut trace);
+    append(decoder, &mut state, &ids[83..96], &mut trace);
+    for id in &ids[96..] {
+        append(decoder, &mut state, &[*id], &mut trace);
+    }
+    trace
+}
+
+/// Largest difference, relative to the root of the mean square of `expected`.
+fn difference(actual: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(actual.len(), expected.len());
+    let squares: f32 = expected.iter().map(|x| x * x).sum();
+    let rms = (squares / expected.len() as f32).sqrt().max(1e-6);
+    let largest = actual.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    if actual.iter().any(|x| !x.is_finite()) { f32::INFINITY } else { largest / rms }
+}
+
+fn ids(count: u32) -> Vec<u32> {
+    (0..count).map(|index| 3 + index * 7919 % 250).collect()
+}
+
+fn compare(name: &str, make: TinyModel) {
+    for tensor_type in TensorType::ALL {
+        let expected = trace(&mut decoder(make(tensor_type), cpu()));
+        let actual = trace(&mut decoder(make(tensor_type), gpu()));
+        assert_eq!(actual.len(), expected.len());
+        let mut worst: f32 = 0.0;
+        for ((place, actual), (_, expected)) in actual.iter().zip(&expected) {
+            let difference = difference(actual, expected);
+            worst = worst.max(difference);
+            let most = tolerance(tensor_type);
+            assert!(difference < most, "{name} {tensor_type:?} {place}: {difference}");
+        }
+        println!("{name} {tensor_type:?}: {} checkpoints, {worst:.2e}", actual.len());
+    }
+}
+
+#[test]
+fn checkpoints_of_llama_agree_for_every_tensor_type() {
+    compare("llama", tiny_llama);
+}
+
+#[test]
+fn checkpoints_of_gemma3_agree_for_every_tensor_type() {
+    compare("gemma3", tiny_gemma3);
+}
+
+#[test]
+fn checkpoints_of_qwen2_agree_for_every_tensor_type() {
+    compare("qwen2", |tensor_type| tiny_qwen2_builder(tensor_type).build());
+}
+
+#[test]
+fn checkpoints_of_qwen3_agree_for_every_tensor_type() {
+    compare("qwen3", |tensor_type| tiny_qwen3_builder(tensor_type).build());
+}
+
+#[test]
+fn prompts_branches_and_vectors_agree() {
+    let (prompt, branches) = (ids(70), [&[9_u32, 4, 3][..], &[7, 7], &[5, 8, 11, 12]]);
+    for (name, make) in TINY_MODELS {
+        let expected = language_trace(make(TensorType::Q8_0), cpu(), &prompt, &branches);
+        let actual = language_trace(make(TensorType::Q8_0), gpu(), &prompt, &branches);
+        for ((place, actual), (_, expected)) in actual.iter().zip(&expected) {
+            let difference = difference(actual, expected);
+            assert!(difference < 1e-4, "{name} {place}: {difference}");
+        }
+    }
+}
+
+/// A prompt for its last token, branches of it, the same once more in one pass, and pooled vectors.
+fn language_trace<B: Backend>(
+    bytes: Vec<u8>,
+    backend: B,
+    prompt: &[u32],
+    branches: &[&[u32]],
+) -> Trace {
+    let mut model = LanguageModel::load(Cursor::new(bytes), backend, 128, &mut |_, _| {}).unwrap();
+    let mut trace = Trace::new();
+    let logits = |model: &mut LanguageModel<B>, indices: &[usize]| {
+        let mut logits = Vec::new();
+        block_on(model.logits(indices, &mut logits)).unwrap();
+        logits
+    };
+    let mut prefill = model.begin(prompt.to_vec(), 0).unwrap();
+    while !model.prefill(&mut prefill).unwrap() {}
+    trace.push(("prompt".to_owned(), logits(&mut model, &[0])));
+    model.branch(branches).unwrap();
+    trace.push(("branches".to_owned(), logits(&mut model, &[0, 3, 4, 8])));
+    let mut other = prompt.to_vec();
+    other[1] += 1;
+    let prefill = model.begin(other, 0).unwrap();
+    model.prefill_and_branch(&prefill, branches).unwrap();
+    trace.push(("together".to_owned(), logits(&mut model, &[0, 1, 2, 5, 9])));
+    for pooling in [Pooling::Mean, Pooling::Last, Pooling::First, Pooling::Max] {
+        let texts = vec![ids(100), ids(3), ids(1), ids(60)];
+        model.truncate(0);
+        let mut features = model.features(texts, FeatureOptions { layers: 2, pooling }).unwrap();
+        while block_on(features.step(&mut model)).unwrap() {}
+        trace.push((format!("{pooling:?}"), features.into_vectors()));
+    }
+    trace
+}
+
+#[test]
+fn encoders_agree_for_every_tensor_type() {
+    let texts = ["hello", "the card was charged twice, pay!", "", &"payment world ".repeat(40)];
+    let texts = texts.map(str::to_owned);
+    for tensor_type in TensorType::ALL {
+        let bytes = tiny_bert_builder(tensor_type).build();
+        let expected = embeddings(&bytes, cpu(), &texts);
+        let actual = embeddings(&bytes, gpu(), &texts);
+        let difference = difference(&actual, &expected);
+        assert!(difference < tolerance(tensor_type), "{tensor_type:?}: {difference}");
+    }
+}
+
+fn embeddings<B: Backend>(bytes: &[u8], backend: B, texts: &[String]) -> Vec<f32> {
+    let mut model = EmbeddingModel::load(Cursor::new(bytes), backend, &mut |_, _| {}).unwrap();
+    let mut embeddings = model.embed(texts).unwrap();
+    while block_on(embeddings.step(&mut model)).unwrap() {}
+    embeddings.into_embeddings().into_iter().flat_map(|embedding| embedding.vector).collect()
+}
+
+/// What a generation chose, with log-probabilities of the choice and its alternatives.
+fn generated<B: Backend>(
+    model: &mut LanguageModel<B>,
+    prompt: Vec<u32>,
+    options: GenerateOptions,
+) -> (Vec<TokenLogProbability>, FinishReason) {
+    let mut generation = Generation::new(model, prompt, options).unwrap();
+    let mut tokens = Vec::new();
+    loop {
+        match block_on(generation.step(model)).unwrap() {
+            Step::Token { log_probability, .. } => tokens.extend(log_probability),
+            Step::Finished { reason, .. } => return (tokens, reason),
+            Step::Prefill(..) => {}
+        }
+    }
+}
+
+#[test]
+fn tokens_chosen_on_the_device_are_those_of_the_cpu() {
+    let samplers = [
+        SamplerOptions::default(),
+        SamplerOptions { temperature: 1.5, top_k: Some(40), seed: 3, ..Default::default() },
+        SamplerOptions {
+            temperature: 2.0,
+            top_k: Some(64),
+            top_p: Some(0.7),
+            ..Default::default()
+        },
+        SamplerOptions { temperature: 2.0, top_k: Some(9), min_p: Some(0.2), ..Default::default() },
+        // These the device leaves to the caller.
+        SamplerOptions { temperature: 1.5, seed: 5, ..Default::default() },
+        SamplerOptions { repetition_penalty: 1.3, ..Default::default() },
+    ];
+    for (name, make) in TINY_MODELS {
+        let load = |bytes| Cursor::new(bytes);
+        let bytes = make(TensorType::Q8_0);
+        let mut exact =
+            LanguageModel::load(load(bytes.clone()), cpu(), 64, &mut |_, _| {}).unwrap();
+        let mut model = LanguageModel::load(load(bytes), gpu(), 64, &mut |_, _| {}).unwrap();
+        for sampler in &samplers {
+            // To the limit of tokens, and to the end of the cache.
+            for max_tokens in [1, 12, 100] {
+                let sampler = sampler.clone();
+                let options = GenerateOptions {
+                    max_tokens,
+                    sampler,
+                    top_log_probabilities: Some(5),
+                    ..Default::default()
+                };
+                let expected = generated(&mut exact, ids(31), options.clone());
+                let actual = generated(&mut model, ids(31), options);
+                assert_eq!(actual.1, expected.1, "{name}");
+                assert_eq!(actual.0.len(), expected.0.len(), "{name}");
+                for (actual, expected) in actual.0.iter().zip(&expected.0) {
+                    assert_eq!(actual.id, expected.id, "{name}");
+                    assert!((actual.log_probability - expected.log_probability).abs() < 1e-3);
+                    let [actual, expected] = [actual, expected]
+                        .map(|token| token.top.iter().map(|(id, _)| *id).collect::<Vec<_>>());
+                    assert_eq!(actual, expected, "{name}");
+                }
+                assert_eq!(model.length(), exact.length(), "{name}: what is remembered");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_token_needs_one_pass_few_dispatches_and_nothing_new() {
+    for (name, make) in TINY_MODELS {
+        let bytes = make(TensorType::Q4_K);
+        let mut model =
+            LanguageModel::load(Cursor::new(bytes), gpu(), 128, &mut |_, _| {}).unwrap();
+        let layers = model.decoder().config().layers as u64;
+        let options = GenerateOptions { max_tokens: 60, ..Default::default() };
+        let mut generation = Generation::new(&mut model, ids(20), options).unwrap();
+        for _ in 0..8 {
+            block_on(generation.step(&mut model)).unwrap();
+        }
+        let before = model.decoder().backend().counters();
+        let tokens = 20;
+        for _ in 0..tokens {
+            let step = block_on(generation.step(&mut model)).unwrap();
+            assert!(matches!(step, Step::Token { .. }), "{name}: {step:?}");
+        }
+        let after = model.decoder().backend().counters();
+        assert_eq!(after.passes - before.passes, tokens, "{name}");
+        let dispatches = (after.dispatches - before.dispatches) / tokens;
+        assert!(dispatches <= 7 * layers + 5, "{name}: {dispatches} of {layers} layers");
+        println!("{name}: {dispatches} dispatches of {layers} layers");
+        assert_eq!(after.buffers, before.buffers, "{name}");
+        assert_eq!(after.bind_groups, before.bind_groups, "{name}");
+        assert_eq!(after.pipelines, before.pipelines, "{name}");
+        assert_eq!(after.reads - before.reads, tokens, "{name}");
+        assert!(after.bytes_read - before.bytes_read <= tokens * 1024, "{name}");
+    }
+}
+
+#[test]
+fn a_lost_device_is_a_typed_error() {
+    let bytes = tiny_llama(TensorType::Q8_0);
+    let mut model = LanguageModel::load(Cursor::new(bytes), gpu(), 64, &mut |_, _| {}).unwrap();
+    let options = GenerateOptions { max_tokens: 40, ..Default::default() };
+    let mut generation = Generation::new(&mut model, ids(20), options).unwrap();
+    for _ in 0..6 {
+        block_on(generation.step(&mut model)).unwrap();
+    }
+    model.decoder().backend().destroy();
+    let error = loop {
+        match block_on(generation.step(&mut model)) {
+            // Tokens that were on their way may still come.
+            Ok(Step::Token { .. }) => {}
+            Ok(step) => panic!("{step:?}"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::DeviceLost, "{error}");
+}
+
+#[test]
+fn what_the_gpu_cannot_hold_is_refused() {
+    let builder = support::gguf_maker::tiny_llama_builder(TensorType::F32);
+    let mut file = ModelFile::open(Cursor::new(builder.build())).unwrap();
+    let mut decoder = Decoder::load(&mut file, gpu(), &mut |_, _| {}).unwrap();
+    assert!(decoder.state(128).is_ok());
+    let mut backend = gpu();
+    // Base limits: bindings of 128 MiB.
+    let error = backend.tensor(1 << 20, 33).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::OutOfMemory);
+    let error = backend.cache(1, 12, 16).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::UnsupportedModel);
+}
+
+/// Golden values of the real models; the GPU's activations are single precision.
+fn agrees_with_golden_values(model: &str, golden: &str) {
+    let Some(report) = support::golden::run(model, golden, ("on the GPU", gpu())) else { return };
+    assert!(report.top1() >= 0.98, "top-1 agreement {}", report.top1());
+    assert!(report.mean_divergence() <= 0.002, "mean KL {}", report.mean_divergence());
+}
+
+#[test]
+fn smollm2_agrees_with_golden_values() {
+    agrees_with_golden_values("smollm2-135m-instruct", "smollm2.json");
+}
+
+#[test]
+fn gemma3_agrees_with_golden_values() {
+    agrees_with_golden_values("gemma3-270m", "gemma3.json");
+}
