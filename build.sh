@@ -19,7 +19,7 @@ Usage: ./build.sh VERB [options]
   setup                  install and fetch everything that the other verbs need
   build                  build the WebAssembly modules, the SDK and the demo
   test [PART...]         set up and run every test, or only the named parts:
-                         lint unit golden hostile browser
+                         lint unit golden gpu hostile browser
   lint                   the same as "test lint": formatting, clippy, licences, shell, TypeScript
   bench [--quick] [--json FILE]
                          time it beside wllama, llama.cpp and onnxruntime; without --quick the
@@ -37,6 +37,7 @@ Environment:
   FRONTDESK_CHROMIUM     the Chromium that the browser tests start (default /usr/bin/chromium)
   FRONTDESK_GOLDEN       golden values (default ../shared/golden); absent: those tests skip
   FRONTDESK_DATA         data sets (default ../shared/data); absent: those tests skip
+  VK_ICD_FILENAMES       the Vulkan driver of "test gpu" (default: the software adapter of Chromium)
   FRONTDESK_WASM_STD     "target" or "source": where the wasm32 standard library comes from
 VERBS
 }

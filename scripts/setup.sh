@@ -153,6 +153,22 @@ setup_chromium() {
   fail "FRONTDESK_CHROMIUM names $FRONTDESK_CHROMIUM, which is not a program that can be started"
 }
 
+# setup_vulkan: a Vulkan loader, and a driver for it: VK_ICD_FILENAMES as it is, or Chromium's software adapter.
+setup_vulkan() {
+  if [ "$(uname -s)" = Darwin ]; then
+    # Metal is part of the system.
+    return
+  fi
+  if ! ldconfig -p 2>/dev/null | grep -q libvulkan.so.1; then
+    apt_install libvulkan1 || fail "a Vulkan loader is missing; install it with: apt-get install libvulkan1"
+  fi
+  if [ -z "${VK_ICD_FILENAMES:-}" ]; then
+    setup_chromium
+    local driver=/usr/lib/chromium/vk_swiftshader_icd.json
+    [ ! -f "$driver" ] || export VK_ICD_FILENAMES=$driver
+  fi
+}
+
 setup_python() {
   has python3 || apt_install python3 || fail "Python 3 is missing; install it with: apt-get install python3 (macOS: xcode-select --install)"
 }

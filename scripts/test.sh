@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The test verb of build.sh: its parts, one run after the other, with a summary at the end.
 
-TEST_PARTS=(lint unit golden hostile browser)
+TEST_PARTS=(lint unit golden gpu hostile browser)
 
 # Formatting, lints of every language, licences of every dependency.
 test_lint() {
@@ -89,6 +89,14 @@ golden_modules() {
     # shellcheck disable=SC2086
     node --no-liftoff $flag tests/golden_module.mjs "$bound" "$FRONTDESK_GOLDEN/gemma3.json" "$FRONTDESK_CACHE/models/gemma3-270m.gguf"
   done
+}
+
+# The GPU backend beside the CPU's, on the software adapter that Chromium brings unless another is named.
+test_gpu() {
+  setup_rust
+  setup_vulkan
+  setup_models smollm2-135m-instruct gemma3-270m
+  cargo test --quiet -p frontdesk-tests --test gpu -- --nocapture
 }
 
 # Files that lie, beside files that tell the truth.

@@ -5,7 +5,8 @@ use frontdesk_kernels::matrix::Precision;
 use support::golden::Report;
 
 fn run(model: &str, golden: &str, precision: Precision) -> Option<Report> {
-    support::golden::run(model, golden, (&format!("{precision:?}"), Cpu::new(precision)))
+    let backend = Cpu::new(precision);
+    support::golden::run((model, golden), usize::MAX, (&format!("{precision:?}"), backend))
 }
 
 fn assert_exact(report: &Report) {

@@ -243,7 +243,7 @@ fn tokens_chosen_on_the_device_are_those_of_the_cpu() {
         let mut model = LanguageModel::load(load(bytes), gpu(), 64, &mut |_, _| {}).unwrap();
         for sampler in &samplers {
             // To the limit of tokens, and to the end of the cache.
-            for max_tokens in [1, 12, 100] {
+            for max_tokens in [1, 100] {
                 let sampler = sampler.clone();
                 let options = GenerateOptions {
                     max_tokens,
@@ -336,7 +336,9 @@ fn what_the_gpu_cannot_hold_is_refused() {
 
 /// Golden values of the real models; the GPU's activations are single precision.
 fn agrees_with_golden_values(model: &str, golden: &str) {
-    let Some(report) = support::golden::run(model, golden, ("on the GPU", gpu())) else { return };
+    // Adapters that are software take a minute for the longest prompt.
+    let report = support::golden::run((model, golden), 120, ("on the GPU", gpu()));
+    let Some(report) = report else { return };
     assert!(report.top1() >= 0.98, "top-1 agreement {}", report.top1());
     assert!(report.mean_divergence() <= 0.002, "mean KL {}", report.mean_divergence());
 }

@@ -1,11 +1,11 @@
 //! The CPU backend with a stopwatch: how long each operation took, and what it multiplied and read.
 
 use frontdesk_engine::Result;
-use frontdesk_engine::backend::{Backend, MatrixSource, RopeSpec};
+use frontdesk_engine::backend::{
+    AttentionSpec, Backend, Expansion, HeadTransform, Linear, MatrixSource, Pooling, RmsNorm,
+    RopeSpec, Segment,
+};
 use frontdesk_engine::cpu::Cpu;
-use frontdesk_kernels::activation::Activation;
-use frontdesk_kernels::attention::{AttentionSpec, Segment};
-use frontdesk_kernels::pooling::Pooling;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -68,13 +68,17 @@ type Cache = <Cpu as Backend>::Cache;
 type Rope = <Cpu as Backend>::Rope;
 type Cursor = <Cpu as Backend>::Cursor;
 
-/// The cost of products of `tokens` rows with matrices.
-fn products<'a>(tokens: usize, matrices: impl Iterator<Item = &'a Matrix>) -> Cost {
-    matrices.fold(Cost::default(), |cost, matrix| Cost {
-        macs: cost.macs + (tokens * matrix.rows() * matrix.columns()) as f64,
-        bytes: cost.bytes + matrix.bytes() as f64,
-        ..cost
-    })
+/// Name and cost of products of `tokens` rows with matrices that have one input; norms, biases and activations
+/// are part of their time.
+fn products<'a>(tokens: usize, matrices: impl Iterator<Item = &'a Matrix>) -> (String, Cost) {
+    let (mut columns, mut rows, mut cost) = (0, Vec::new(), Cost::default());
+    for matrix in matrices {
+        columns = matrix.columns();
+        rows.push(matrix.rows().to_string());
+        cost.macs += (tokens * matrix.rows() * matrix.columns()) as f64;
+        cost.bytes += matrix.bytes() as f64;
+    }
+    (format!("products, {columns} to {}", rows.join(" + ")), cost)
 }
 
 impl Backend for Timed {
@@ -97,6 +101,14 @@ impl Backend for Timed {
         self.inner.tensor(tokens, width)
     }
 
+    fn tensors<const COUNT: usize>(
+        &mut self,
+        tokens: usize,
+        widths: [usize; COUNT],
+    ) -> Result<[Tensor; COUNT]> {
+        self.inner.tensors(tokens, widths)
+    }
+
     fn cache(&mut self, heads: usize, dimensions: usize, capacity: usize) -> Result<Cache> {
         self.inner.cache(heads, dimensions, capacity)
     }
@@ -113,63 +125,78 @@ impl Backend for Timed {
         self.inner.seek(cursor, ids, slot, segments);
     }
 
-    fn keep_from(&mut self, cursor: &mut Cursor, first: usize, tensors: &mut [&mut Tensor]) {
-        self.inner.keep_from(cursor, first, tensors);
+    fn keep_from(&mut self, cursor: &mut Cursor, first: usize, x: &mut Tensor) {
+        self.inner.keep_from(cursor, first, x);
     }
 
     fn embed(&mut self, at: &Cursor, table: &Matrix, scale: f32, out: &mut Tensor) {
         self.time("embedding", |cpu| cpu.embed(at, table, scale, out));
     }
 
-    fn rms_norm(
+    fn add_positions(&mut self, at: &Cursor, table: &Matrix, bias: &Vector, x: &mut Tensor) {
+        self.time("embedding", |cpu| cpu.add_positions(at, table, bias, x));
+    }
+
+    fn project(
         &mut self,
         at: &Cursor,
-        x: &Tensor,
-        weight: &Vector,
-        epsilon: f32,
-        out: &mut Tensor,
+        x: &mut Tensor,
+        norm: Option<RmsNorm<'_, Cpu>>,
+        outputs: &mut [(&Linear<Self>, &mut Tensor)],
     ) {
-        self.time("norms", |cpu| cpu.rms_norm(at, x, weight, epsilon, out));
+        let (name, cost) = products(at.tokens(), outputs.iter().map(|(linear, _)| &linear.matrix));
+        self.time_product(&name, cost, |cpu| cpu.project(at, x, norm, outputs));
     }
 
-    fn rms_norm_in_place(&mut self, at: &Cursor, x: &mut Tensor, weight: &Vector, epsilon: f32) {
-        self.time("norms", |cpu| cpu.rms_norm_in_place(at, x, weight, epsilon));
-    }
-
-    fn matmul(&mut self, at: &Cursor, x: &Tensor, outputs: &mut [(&Matrix, &mut Tensor)]) {
-        let cost = products(at.tokens(), outputs.iter().map(|(matrix, _)| *matrix));
-        let rows: Vec<String> =
-            outputs.iter().map(|(matrix, _)| matrix.rows().to_string()).collect();
-        let columns = outputs.first().map_or(0, |(matrix, _)| matrix.columns());
-        let name = format!("products, {columns} to {}", rows.join(" + "));
-        self.time_product(&name, cost, |cpu| cpu.matmul(at, x, outputs));
-    }
-
-    fn rope(&mut self, at: &Cursor, table: &Rope, heads: usize, x: &mut Tensor) {
-        self.time("rotation", |cpu| cpu.rope(at, table, heads, x));
-    }
-
-    fn write_cache(&mut self, at: &Cursor, keys: &Tensor, values: &Tensor, cache: &mut Cache) {
-        self.time("KV cache write", |cpu| cpu.write_cache(at, keys, values, cache));
+    fn write_cache(
+        &mut self,
+        at: &Cursor,
+        transform: HeadTransform<'_, Self>,
+        keys: &mut Tensor,
+        values: &Tensor,
+        cache: &mut Cache,
+    ) {
+        let HeadTransform { norm, rope } = transform;
+        let transform = HeadTransform { norm, rope };
+        self.time("KV cache write", |cpu| cpu.write_cache(at, transform, keys, values, cache));
     }
 
     fn attention(
         &mut self,
         at: &Cursor,
-        spec: AttentionSpec,
-        queries: &Tensor,
+        (spec, HeadTransform { norm, rope }): (AttentionSpec, HeadTransform<'_, Self>),
+        queries: &mut Tensor,
         cache: &Cache,
         out: &mut Tensor,
     ) {
-        self.time("attention", |cpu| cpu.attention(at, spec, queries, cache, out));
+        let how = (spec, HeadTransform { norm, rope });
+        self.time("attention", |cpu| cpu.attention(at, how, queries, cache, out));
     }
 
-    fn gate(&mut self, at: &Cursor, activation: Activation, gate: &mut Tensor, up: &Tensor) {
-        self.time("activation", |cpu| cpu.gate(at, activation, gate, up));
+    fn add_product(
+        &mut self,
+        at: &Cursor,
+        x: &Tensor,
+        linear: &Linear<Self>,
+        norm: Option<RmsNorm<'_, Self>>,
+        sum: &mut Tensor,
+    ) {
+        let (name, cost) = products(at.tokens(), std::iter::once(&linear.matrix));
+        self.time_product(&name, cost, |cpu| cpu.add_product(at, x, linear, norm, sum));
     }
 
-    fn add_positions(&mut self, at: &Cursor, table: &Matrix, x: &mut Tensor) {
-        self.time("embedding", |cpu| cpu.add_positions(at, table, x));
+    fn expand(
+        &mut self,
+        at: &Cursor,
+        x: &mut Tensor,
+        norm: Option<RmsNorm<'_, Self>>,
+        expansion: Expansion<'_, Self>,
+        out: &mut Tensor,
+    ) {
+        let Expansion { activation, gate, up } = expansion;
+        let (name, cost) = products(at.tokens(), gate.into_iter().chain([&up.matrix]));
+        let expansion = Expansion { activation, gate, up };
+        self.time_product(&name, cost, |cpu| cpu.expand(at, x, norm, expansion, out));
     }
 
     fn layer_norm_in_place(
@@ -182,28 +209,23 @@ impl Backend for Timed {
         self.time("norms", |cpu| cpu.layer_norm_in_place(at, x, norm, epsilon));
     }
 
-    fn activate(&mut self, at: &Cursor, activation: Activation, x: &mut Tensor) {
-        self.time("activation", |cpu| cpu.activate(at, activation, x));
-    }
-
-    fn add_bias(&mut self, at: &Cursor, x: &mut Tensor, bias: &Vector) {
-        self.time("additions", |cpu| cpu.add_bias(at, x, bias));
-    }
-
-    fn add(&mut self, at: &Cursor, x: &mut Tensor, y: &Tensor) {
-        self.time("additions", |cpu| cpu.add(at, x, y));
-    }
-
-    fn logits(&mut self, x: &Tensor, tokens: &[usize], matrix: &Matrix, out: &mut Tensor) {
-        let cost = products(tokens.len(), std::iter::once(matrix));
-        self.time_product("output layer", cost, |cpu| cpu.logits(x, tokens, matrix, out));
+    fn logits(
+        &mut self,
+        at: &Cursor,
+        of: (&mut Tensor, &[usize]),
+        norm: RmsNorm<'_, Self>,
+        matrix: &Matrix,
+        out: &mut Tensor,
+    ) {
+        let (_, cost) = products(of.1.len(), std::iter::once(matrix));
+        self.time_product("output layer", cost, |cpu| cpu.logits(at, of, norm, matrix, out));
     }
 
     fn pool(
         &mut self,
         at: &Cursor,
         pooling: Pooling,
-        x: &Tensor,
+        x: &mut Tensor,
         rows: &[usize],
         out: &mut Tensor,
     ) {

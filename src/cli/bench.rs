@@ -3,10 +3,12 @@
 use crate::ModelOptions;
 use anyhow::Result;
 use clap::Args;
+use frontdesk_engine::backend::Backend;
 use frontdesk_engine::cpu::Cpu;
 use frontdesk_engine::features::{FeatureOptions, Pooling};
+use frontdesk_engine::generate::{GenerateOptions, Generation, Step};
 use frontdesk_engine::language_model::LanguageModel;
-use frontdesk_engine::sampler::best_token;
+use frontdesk_gpu::Gpu;
 use serde::Deserialize;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -26,6 +28,9 @@ pub(crate) struct Options {
     /// Repetitions; the median is reported.
     #[arg(long, default_value_t = 5)]
     repeat: usize,
+    /// Compute on the GPU.
+    #[arg(long)]
+    gpu: bool,
     /// Time vectors of the texts in this file instead: lines of JSON with `text`.
     #[arg(long)]
     file: Option<PathBuf>,
@@ -43,8 +48,18 @@ struct Row {
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
+    if !options.gpu {
+        return time(Cpu::default(), options);
+    }
+    let gpu = pollster::block_on(Gpu::open(frontdesk_gpu::Options::default()))?;
+    let adapter = gpu.adapter();
+    println!("adapter  {} {}", adapter.name, adapter.driver);
+    time(gpu, options)
+}
+
+fn time<B: Backend>(backend: B, options: &Options) -> Result<()> {
     let started = Instant::now();
-    let mut model = options.model.load()?;
+    let mut model = options.model.load_to(backend)?;
     println!("load     {:>8.2} s", started.elapsed().as_secs_f64());
     if let Some(file) = &options.file {
         return time_features(&mut model, file, options);
@@ -53,7 +68,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut decodes = Vec::new();
     for repetition in 0..options.repeat.max(1) {
         prefills.push(options.prompt as f64 / prefill(&mut model, options.prompt, repetition)?);
-        decodes.push(options.generate as f64 / decode(&mut model, options)?);
+        decodes.push(decode(&mut model, options)?);
     }
     println!("prefill  {:>8.1} tokens/s ({} tokens)", median(prefills), options.prompt);
     println!("decode   {:>8.1} tokens/s ({} tokens)", median(decodes), options.generate);
@@ -61,7 +76,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 /// Seconds for a prompt that shares nothing with the one before.
-fn prefill(model: &mut LanguageModel<Cpu>, tokens: usize, repetition: usize) -> Result<f64> {
+fn prefill<B: Backend>(
+    model: &mut LanguageModel<B>,
+    tokens: usize,
+    repetition: usize,
+) -> Result<f64> {
     let vocabulary = model.decoder().vocabulary();
     let ids = (0..tokens).map(|index| ((100 + repetition + index * 7919) % vocabulary) as u32);
     let mut prefill = model.begin(ids.collect(), 0)?;
@@ -71,22 +90,25 @@ fn prefill(model: &mut LanguageModel<Cpu>, tokens: usize, repetition: usize) -> 
     Ok(started.elapsed().as_secs_f64())
 }
 
-fn decode(model: &mut LanguageModel<Cpu>, options: &Options) -> Result<f64> {
+/// Tokens per second after the first one, greedily, whatever ends the text before.
+fn decode<B: Backend>(model: &mut LanguageModel<B>, options: &Options) -> Result<f64> {
     let prompt = model.tokenizer().encode("Once upon a time")?;
-    let mut prefill = model.begin(prompt, options.generate)?;
-    while !model.prefill(&mut prefill)? {}
-    let mut logits = Vec::new();
-    pollster::block_on(model.logits(&[0], &mut logits))?;
-    let started = Instant::now();
-    for _ in 0..options.generate {
-        model.extend(&[best_token(&logits)?])?;
-        pollster::block_on(model.logits(&[0], &mut logits))?;
+    let generate = GenerateOptions { max_tokens: options.generate + 1, ..Default::default() };
+    let mut generation = Generation::new(model, prompt, generate)?;
+    while generation.tokens() == 0 {
+        pollster::block_on(generation.step(model))?;
     }
-    Ok(started.elapsed().as_secs_f64())
+    let started = Instant::now();
+    while let Step::Token { .. } = pollster::block_on(generation.step(model))? {}
+    Ok((generation.tokens() - 1) as f64 / started.elapsed().as_secs_f64())
 }
 
 /// Texts per second by number of layers, all texts in one batch and each in a batch of its own.
-fn time_features(model: &mut LanguageModel<Cpu>, file: &Path, options: &Options) -> Result<()> {
+fn time_features<B: Backend>(
+    model: &mut LanguageModel<B>,
+    file: &Path,
+    options: &Options,
+) -> Result<()> {
     let lines = BufReader::new(File::open(file)?).lines().take(options.rows);
     let texts = lines
         .map(|line| Ok(model.tokenizer().encode(&serde_json::from_str::<Row>(&line?)?.text)?))
@@ -110,8 +132,8 @@ fn time_features(model: &mut LanguageModel<Cpu>, file: &Path, options: &Options)
 }
 
 /// Seconds for one batch.
-fn features(
-    model: &mut LanguageModel<Cpu>,
+fn features<B: Backend>(
+    model: &mut LanguageModel<B>,
     texts: Vec<Vec<u32>>,
     options: FeatureOptions,
 ) -> Result<f64> {

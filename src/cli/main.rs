@@ -10,6 +10,7 @@ mod run;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
+use frontdesk_engine::backend::Backend;
 use frontdesk_engine::cpu::Cpu;
 use frontdesk_engine::language_model::LanguageModel;
 use std::fs::File;
@@ -53,9 +54,13 @@ struct ModelOptions {
 
 impl ModelOptions {
     fn load(&self) -> Result<LanguageModel<Cpu>> {
+        self.load_to(Cpu::default())
+    }
+
+    fn load_to<B: Backend>(&self, backend: B) -> Result<LanguageModel<B>> {
         let path = self.model.display();
         let file = File::open(&self.model).with_context(|| format!("cannot open {path}"))?;
-        LanguageModel::load(file, Cpu::default(), self.context_tokens, &mut |_, _| {})
+        LanguageModel::load(file, backend, self.context_tokens, &mut |_, _| {})
             .with_context(|| format!("cannot load {path}"))
     }
 }

@@ -48,12 +48,15 @@ pub struct RopeSpec {
 }
 
 /// A matrix and what is added to its product.
-pub struct Linear<B: Backend> {
+pub struct LinearLayer<Matrix, Vector> {
     /// `[rows, columns]`.
-    pub matrix: B::Matrix,
+    pub matrix: Matrix,
     /// `[rows]`.
-    pub bias: Option<B::Vector>,
+    pub bias: Option<Vector>,
 }
+
+/// A linear layer on a backend.
+pub type Linear<B> = LinearLayer<<B as Backend>::Matrix, <B as Backend>::Vector>;
 
 /// A root-mean-square norm by rows of the weight's length, `x / sqrt(mean(x^2) + epsilon) * weight`.
 pub type RmsNorm<'a, B> = (&'a <B as Backend>::Vector, f32);

@@ -1,6 +1,6 @@
 //! An encoder's tensors on a backend, by llama.cpp's names.
 
-use crate::backend::{Backend, Linear};
+use crate::backend::{Backend, Linear, LinearLayer};
 use crate::encoder_config::EncoderConfig;
 use crate::loader::{Loader, Progress, refuse_unknown};
 use crate::model_file::ModelFile;
@@ -118,7 +118,7 @@ fn layer<R: Read + Seek, B: Backend>(
     let (hidden, wide) = (config.hidden, config.feed_forward);
     let name = |part: &str| format!("blk.{index}.{part}");
     let mut linear = |part: &str, shape: [usize; 2]| {
-        Ok::<_, Error>(Linear {
+        Ok::<_, Error>(LinearLayer {
             matrix: loader.matrix(&format!("{}.weight", name(part)), shape)?,
             bias: Some(loader.vector(&format!("{}.bias", name(part)), shape[0])?),
         })

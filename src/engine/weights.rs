@@ -1,6 +1,6 @@
 //! A decoder's tensors on a backend, loaded one by one so that the file is never whole in memory.
 
-use crate::backend::{Backend, Linear};
+use crate::backend::{Backend, Linear, LinearLayer};
 use crate::config::Config;
 use crate::loader::{Loader, Progress, refuse_unknown};
 use crate::model_file::ModelFile;
@@ -128,7 +128,7 @@ impl<R: Read + Seek, B: Backend> Loader<'_, R, B> {
 
     /// A matrix without a bias.
     fn linear(&mut self, name: &str, shape: [usize; 2]) -> Result<Linear<B>> {
-        Ok(Linear { matrix: self.matrix(name, shape)?, bias: None })
+        Ok(LinearLayer { matrix: self.matrix(name, shape)?, bias: None })
     }
 
     /// The bias of queries, keys or values, where the architecture has them.
@@ -149,15 +149,15 @@ impl<R: Read + Seek, B: Backend> Loader<'_, R, B> {
         let (query, kv, head) = (config.query_width(), config.kv_width(), config.head_dimensions);
         Ok(LayerWeights {
             attention_norm: self.vector(&name("attn_norm"), hidden)?,
-            query: Linear {
+            query: LinearLayer {
                 matrix: self.rotated_matrix(&name("attn_q"), [query, hidden], config)?,
                 bias: self.bias(config, index, "attn_q", query)?,
             },
-            key: Linear {
+            key: LinearLayer {
                 matrix: self.rotated_matrix(&name("attn_k"), [kv, hidden], config)?,
                 bias: self.bias(config, index, "attn_k", kv)?,
             },
-            value: Linear {
+            value: LinearLayer {
                 matrix: self.matrix(&name("attn_v"), [kv, hidden])?,
                 bias: self.bias(config, index, "attn_v", kv)?,
             },

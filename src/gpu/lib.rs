@@ -12,6 +12,7 @@ mod device;
 mod failure;
 mod kernels;
 mod matrix;
+mod operations;
 mod project;
 mod recorder;
 

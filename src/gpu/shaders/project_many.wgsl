@@ -18,97 +18,93 @@ struct Site {
 const NONE = 0xffffffffu;
 const WIDTH = COLUMNS / 4u;
 
-var<workgroup> weights: array<vec4f, 512>;   // [32 columns, 16], four rows a vector
-var<workgroup> inputs: array<vec4f, 512>;    // [32 columns, 16], four tokens a vector
+// Threads that run together read one input, or weights that lie together.
+var<workgroup> weights: array<f32, 2048>;   // [32 columns, 64 rows]
+var<workgroup> inputs: array<f32, 2048>;    // [32 columns, 64 tokens]
 
-fn load(token: u32, i: u32) -> vec4f {
-  return x[min(token, site.tokens - 1u) * WIDTH + i];
+fn keep_weights(at: u32, w: vec4f) {
+  weights[at] = w.x;
+  weights[at + 64u] = w.y;
+  weights[at + 128u] = w.z;
+  weights[at + 192u] = w.w;
 }
 
-fn bias(row: u32) -> vec4f {
-  if site.bias == NONE { return vec4f(0.0); }
-  let at = site.bias + row;
-  // Rows come in fours, biases begin at a vector.
-  return vectors[at / 4u];
+fn keep_inputs(at: u32, i: u32) {
+  let v = x[i];
+  inputs[at] = v.x;
+  inputs[at + 64u] = v.y;
+  inputs[at + 128u] = v.z;
+  inputs[at + 192u] = v.w;
 }
 
+fn bias(row: u32) -> f32 {
+  if site.bias == NONE { return 0.0; }
+  return vectors[(site.bias + row) / 4u][(site.bias + row) % 4u];
+}
+
+// Rows `row`, `row + 8`, `row + 16` and `row + 24`.
 fn write_rows(token: u32, row: u32, value: vec4f) {
   if token >= site.tokens { return; }
-  let index = site.output + token * site.stride + row;
-  let v = value + bias(min(row, (site.rows - 1u) / 4u * 4u));
   for (var i = 0u; i < 4u; i++) {
-    if row + i < site.rows {
-      if MODE == 1u { out[index + i] += v[i]; } else { out[index + i] = activate(v[i]); }
+    let r = row + 8u * i;
+    if r < site.rows {
+      let index = site.output + token * site.stride + r;
+      let v = value[i] + bias(r);
+      if MODE == 1u { out[index] += v; } else { out[index] = activate(v); }
     }
   }
 }
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
-  let four = thread % 16u;
-  let part = thread / 16u;
-  let row = min(group.x * 64u + four * 4u, site.rows - 1u);
-  let last = site.rows - 1u;
-  let token = group.y * 64u + four * 4u;
+  // While loading, a thread has a row and a token.
+  let row = min(group.x * 64u + thread, site.rows - 1u);
+  let token = min(group.y * 64u + thread, site.tokens - 1u);
   let tx = thread % 8u;
   let ty = thread / 8u;
-  var a0 = vec4f(0.0); var a1 = vec4f(0.0); var a2 = vec4f(0.0); var a3 = vec4f(0.0);
-  var a4 = vec4f(0.0); var a5 = vec4f(0.0); var a6 = vec4f(0.0); var a7 = vec4f(0.0);
-  var b0 = vec4f(0.0); var b1 = vec4f(0.0); var b2 = vec4f(0.0); var b3 = vec4f(0.0);
-  var b4 = vec4f(0.0); var b5 = vec4f(0.0); var b6 = vec4f(0.0); var b7 = vec4f(0.0);
+  var a0 = vec4f(0.0); var b0 = vec4f(0.0);
+  var a1 = vec4f(0.0); var b1 = vec4f(0.0);
+  var a2 = vec4f(0.0); var b2 = vec4f(0.0);
+  var a3 = vec4f(0.0); var b3 = vec4f(0.0);
+  var a4 = vec4f(0.0); var b4 = vec4f(0.0);
+  var a5 = vec4f(0.0); var b5 = vec4f(0.0);
+  var a6 = vec4f(0.0); var b6 = vec4f(0.0);
+  var a7 = vec4f(0.0); var b7 = vec4f(0.0);
   for (var block = 0u; block < BLOCKS; block++) {
-    let eighth = block * 4u + part;
-    let p = weights0(row, eighth, site.numbers);
-    let q = weights0(min(row + 1u, last), eighth, site.numbers);
-    let r = weights0(min(row + 2u, last), eighth, site.numbers);
-    let s = weights0(min(row + 3u, last), eighth, site.numbers);
-    let to = part * 128u + four;
-    weights[to] = vec4f(p.a.x, q.a.x, r.a.x, s.a.x);
-    weights[to + 16u] = vec4f(p.a.y, q.a.y, r.a.y, s.a.y);
-    weights[to + 32u] = vec4f(p.a.z, q.a.z, r.a.z, s.a.z);
-    weights[to + 48u] = vec4f(p.a.w, q.a.w, r.a.w, s.a.w);
-    weights[to + 64u] = vec4f(p.b.x, q.b.x, r.b.x, s.b.x);
-    weights[to + 80u] = vec4f(p.b.y, q.b.y, r.b.y, s.b.y);
-    weights[to + 96u] = vec4f(p.b.z, q.b.z, r.b.z, s.b.z);
-    weights[to + 112u] = vec4f(p.b.w, q.b.w, r.b.w, s.b.w);
-    let i = eighth * 2u;
-    let c = mat4x4f(load(token, i), load(token + 1u, i), load(token + 2u, i), load(token + 3u, i));
-    let d = mat4x4f(load(token, i + 1u), load(token + 1u, i + 1u), load(token + 2u, i + 1u), load(token + 3u, i + 1u));
-    let e = transpose(c);
-    let f = transpose(d);
-    inputs[to] = e[0];
-    inputs[to + 16u] = e[1];
-    inputs[to + 32u] = e[2];
-    inputs[to + 48u] = e[3];
-    inputs[to + 64u] = f[0];
-    inputs[to + 80u] = f[1];
-    inputs[to + 96u] = f[2];
-    inputs[to + 112u] = f[3];
+    let w = codes0(row, block);
+    let n = numbers0(row, block, site.numbers);
+    keep_weights(thread, w.a * n.x + n.y);
+    keep_weights(thread + 256u, w.b * n.x + n.y);
+    keep_weights(thread + 512u, w.c * n.x + n.y);
+    keep_weights(thread + 768u, w.d * n.x + n.y);
+    keep_weights(thread + 1024u, w.e * n.z + n.w);
+    keep_weights(thread + 1280u, w.f * n.z + n.w);
+    keep_weights(thread + 1536u, w.g * n.z + n.w);
+    keep_weights(thread + 1792u, w.h * n.z + n.w);
+    for (var i = 0u; i < 8u; i++) { keep_inputs(thread + 256u * i, token * WIDTH + block * 8u + i); }
     workgroupBarrier();
-    for (var k = 0u; k < 512u; k += 16u) {
-      let w = weights[k + 2u * tx];
-      let v = weights[k + 2u * tx + 1u];
-      let g = inputs[k + 2u * ty];
-      let h = inputs[k + 2u * ty + 1u];
-      a0 += w * g.x; b0 += v * g.x;
-      a1 += w * g.y; b1 += v * g.y;
-      a2 += w * g.z; b2 += v * g.z;
-      a3 += w * g.w; b3 += v * g.w;
-      a4 += w * h.x; b4 += v * h.x;
-      a5 += w * h.y; b5 += v * h.y;
-      a6 += w * h.z; b6 += v * h.z;
-      a7 += w * h.w; b7 += v * h.w;
+    for (var at = 0u; at < 2048u; at += 64u) {
+      let w = vec4f(weights[at + tx], weights[at + tx + 8u], weights[at + tx + 16u], weights[at + tx + 24u]);
+      let v = vec4f(weights[at + tx + 32u], weights[at + tx + 40u], weights[at + tx + 48u], weights[at + tx + 56u]);
+      let g0 = inputs[at + 8u * ty + 0u]; a0 += w * g0; b0 += v * g0;
+      let g1 = inputs[at + 8u * ty + 1u]; a1 += w * g1; b1 += v * g1;
+      let g2 = inputs[at + 8u * ty + 2u]; a2 += w * g2; b2 += v * g2;
+      let g3 = inputs[at + 8u * ty + 3u]; a3 += w * g3; b3 += v * g3;
+      let g4 = inputs[at + 8u * ty + 4u]; a4 += w * g4; b4 += v * g4;
+      let g5 = inputs[at + 8u * ty + 5u]; a5 += w * g5; b5 += v * g5;
+      let g6 = inputs[at + 8u * ty + 6u]; a6 += w * g6; b6 += v * g6;
+      let g7 = inputs[at + 8u * ty + 7u]; a7 += w * g7; b7 += v * g7;
     }
     workgroupBarrier();
   }
   let t = group.y * 64u + ty * 8u;
-  let o = group.x * 64u + tx * 8u;
-  write_rows(t, o, a0); write_rows(t, o + 4u, b0);
-  write_rows(t + 1u, o, a1); write_rows(t + 1u, o + 4u, b1);
-  write_rows(t + 2u, o, a2); write_rows(t + 2u, o + 4u, b2);
-  write_rows(t + 3u, o, a3); write_rows(t + 3u, o + 4u, b3);
-  write_rows(t + 4u, o, a4); write_rows(t + 4u, o + 4u, b4);
-  write_rows(t + 5u, o, a5); write_rows(t + 5u, o + 4u, b5);
-  write_rows(t + 6u, o, a6); write_rows(t + 6u, o + 4u, b6);
-  write_rows(t + 7u, o, a7); write_rows(t + 7u, o + 4u, b7);
+  let o = group.x * 64u + tx;
+  write_rows(t + 0u, o, a0); write_rows(t + 0u, o + 32u, b0);
+  write_rows(t + 1u, o, a1); write_rows(t + 1u, o + 32u, b1);
+  write_rows(t + 2u, o, a2); write_rows(t + 2u, o + 32u, b2);
+  write_rows(t + 3u, o, a3); write_rows(t + 3u, o + 32u, b3);
+  write_rows(t + 4u, o, a4); write_rows(t + 4u, o + 32u, b4);
+  write_rows(t + 5u, o, a5); write_rows(t + 5u, o + 32u, b5);
+  write_rows(t + 6u, o, a6); write_rows(t + 6u, o + 32u, b6);
+  write_rows(t + 7u, o, a7); write_rows(t + 7u, o + 32u, b7);
 }
