@@ -96,7 +96,13 @@ test_gpu() {
   setup_rust
   setup_vulkan
   setup_models smollm2-135m-instruct gemma3-270m
+  heading "natively"
   cargo test --quiet -p frontdesk-tests --test gpu -- --nocapture
+  heading "in Chromium"
+  setup_chromium
+  build_wasm
+  build_www
+  (cd www && npm run --silent test:webgpu)
 }
 
 # Files that lie, beside files that tell the truth.

@@ -40,7 +40,8 @@ fn tolerance(tensor_type: TensorType) -> f32 {
 }
 
 fn gpu() -> Gpu {
-    block_on(Gpu::open(Options { limits: Limits::Base })).expect("a Vulkan adapter is needed")
+    block_on(Gpu::open(Options { limits: Limits::Base, allow_software: true }))
+        .expect("a Vulkan adapter is needed")
 }
 
 fn cpu() -> Cpu {
@@ -318,6 +319,23 @@ fn a_lost_device_is_a_typed_error() {
         }
     };
     assert_eq!(error.kind(), ErrorKind::DeviceLost, "{error}");
+}
+
+#[test]
+fn the_self_test_passes_and_software_is_refused_unless_allowed() {
+    let mut backend = gpu();
+    block_on(frontdesk_gpu::self_test(&mut backend)).unwrap();
+    let opened = block_on(Gpu::open(Options { allow_software: false, ..Options::default() }));
+    match opened {
+        Ok(gpu) => assert!(!gpu.adapter().is_software),
+        Err(error) => {
+            assert!(backend.adapter().is_software);
+            assert_eq!(error.kind(), ErrorKind::Backend);
+        }
+    }
+    backend.destroy();
+    let error = block_on(frontdesk_gpu::self_test(&mut backend)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::DeviceLost);
 }
 
 #[test]

@@ -3,7 +3,7 @@ import eslint from '@eslint/js';
 import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
-const workerSide = ['engine_module', 'glue', 'threads', 'job_queue', 'store', 'download', 'task_folder', 'task_shelf'];
+const workerSide = ['engine_module', 'glue', 'model_place', 'reading', 'threads', 'job_queue', 'store', 'download', 'task_folder', 'task_shelf'];
 
 const variants = ['simd', 'relaxed', 'simd-threads', 'relaxed-threads'];
 

@@ -1,6 +1,7 @@
 /** How the tests run: pure functions without a browser, everything else in a real Chromium with a real model. */
 import { defineConfig } from '@playwright/test';
 
+const chromium = ['--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 const executablePath = process.env.FRONTDESK_CHROMIUM ?? '/usr/bin/chromium';
 
 export default defineConfig({
@@ -19,14 +20,25 @@ export default defineConfig({
     {
       name: 'chromium',
       testMatch: '**/*.spec.ts',
-      testIgnore: '**/unit/**',
+      testIgnore: ['**/unit/**', '**/webgpu.spec.ts'],
       use: {
         browserName: 'chromium',
         headless: true,
         launchOptions: {
           executablePath,
-          args: ['--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+          args: chromium,
         },
+      },
+    },
+    {
+      // The GPU is Chromium's software adapter: right, and slow.
+      name: 'webgpu',
+      testMatch: '**/webgpu.spec.ts',
+      timeout: 300_000,
+      use: {
+        browserName: 'chromium',
+        headless: true,
+        launchOptions: { executablePath, args: [...chromium, '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'] },
       },
     },
   ],

@@ -51,7 +51,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if !options.gpu {
         return time(Cpu::default(), options);
     }
-    let gpu = pollster::block_on(Gpu::open(frontdesk_gpu::Options::default()))?;
+    let options_of_gpu = frontdesk_gpu::Options { allow_software: true, ..Default::default() };
+    let gpu = pollster::block_on(Gpu::open(options_of_gpu))?;
     let adapter = gpu.adapter();
     println!("adapter  {} {}", adapter.name, adapter.driver);
     time(gpu, options)

@@ -247,6 +247,10 @@ pub trait Backend: Sized {
     );
     /// Waits for what was recorded and copies the first `into.len()` numbers of `x`.
     fn read(&mut self, x: &Self::Tensor, into: &mut [f32]) -> impl Future<Output = Result<()>>;
+    /// Waits for all that was begun, so that what failed is known.
+    fn ready(&mut self) -> impl Future<Output = Result<()>> {
+        async { Ok(()) }
+    }
     /// Bytes the backend holds.
     fn bytes(&self) -> usize;
 

@@ -82,6 +82,14 @@ impl<B: Backend> Decoder<B> {
         self.backend.bytes()
     }
 
+    /// Waits for all that was begun, so that what failed is known.
+    ///
+    /// # Errors
+    /// Those of the backend.
+    pub async fn ready(&mut self) -> Result<()> {
+        self.backend.ready().await
+    }
+
     /// Where the model is.
     pub fn backend(&self) -> &B {
         &self.backend

@@ -76,8 +76,13 @@ pub struct Generation {
     adjusted: Vec<f32>,
     /// Chosen tokens; the last one is not in the KV cache yet.
     chosen: Vec<u32>,
-    /// Tokens that a backend is choosing.
+    /// The chosen token over which no pass was run yet, as far as the model knows.
+    unread: Option<u32>,
+    /// Whether a backend has begun to choose, and how many tokens are under way.
+    has_begun: bool,
     under_way: usize,
+    /// Tokens of the prompt.
+    prompt_tokens: usize,
     log_probability_sum: f64,
     /// Tokens in the sum: the chosen ones, and the one that ended the turn.
     judged: usize,
@@ -98,6 +103,7 @@ impl Generation {
         if options.top_log_probabilities > Some(MOST_TOP_LOG_PROBABILITIES) {
             return invalid(format!("top_logprobs must be at most {MOST_TOP_LOG_PROBABILITIES}"));
         }
+        let prompt_tokens = prompt.len();
         Ok(Self {
             sampler: Sampler::new(options.sampler.clone())?,
             stream: TextStream::new(options.stop.clone())?,
@@ -107,7 +113,10 @@ impl Generation {
             logits: Vec::new(),
             adjusted: Vec::new(),
             chosen: Vec::new(),
+            unread: None,
+            has_begun: false,
             under_way: 0,
+            prompt_tokens,
             log_probability_sum: 0.0,
             judged: 0,
             finished: None,
@@ -139,6 +148,7 @@ impl Generation {
             return Ok(Step::Finished { text, reason: FinishReason::Stop });
         }
         self.chosen.push(id);
+        self.unread = Some(id);
         let piece = self.stream.push(model.tokenizer().token_bytes(id));
         let is_full = model.length() >= model.capacity();
         if piece.stopped {
@@ -151,9 +161,24 @@ impl Generation {
         Ok(Step::Token { text: piece.text, log_probability })
     }
 
+    /// Goes on with another model of the same file, which reads the prompt and the chosen tokens first.
+    ///
+    /// # Errors
+    /// As [`Generation::new`].
+    pub fn resume<B: Backend>(&mut self, model: &mut LanguageModel<B>) -> Result<()> {
+        let prompt = [&self.prefill.prompt()[..self.prompt_tokens], &self.chosen].concat();
+        self.prefill = model.begin(prompt, 1)?;
+        self.prefilled = false;
+        self.unread = None;
+        self.has_begun = false;
+        self.under_way = 0;
+        self.sampler.rewind(self.judged);
+        Ok(())
+    }
+
     /// Tokens of the prompt, and how many of them were cached.
     pub fn prompt_tokens(&self) -> (usize, usize) {
-        (self.prefill.total(), self.prefill.cached())
+        (self.prompt_tokens, self.prefill.cached().min(self.prompt_tokens))
     }
 
     /// Tokens chosen so far.
@@ -177,13 +202,14 @@ impl Generation {
         ahead: usize,
     ) -> Result<Chosen> {
         // The pass over it was run, or is run now.
-        if let Some(&id) = self.chosen.last() {
+        if let Some(id) = self.unread.take() {
             model.append_chosen(id);
         }
         let left = self.options.max_tokens - self.chosen.len();
         let room = model.capacity() + 1 - model.length();
         while self.under_way < ahead.min(left).min(room) {
-            let is_first = self.chosen.is_empty() && self.under_way == 0;
+            let is_first = !self.has_begun;
+            self.has_begun = true;
             let alternatives = self.options.top_log_probabilities.unwrap_or(0);
             model.choose(is_first, self.sampler.choice(alternatives));
             self.under_way += 1;
@@ -194,7 +220,7 @@ impl Generation {
 
     /// Chooses the next token from all logits.
     async fn choose<B: Backend>(&mut self, model: &mut LanguageModel<B>) -> Result<Chosen> {
-        if let Some(&id) = self.chosen.last() {
+        if let Some(id) = self.unread.take() {
             model.extend(&[id])?;
         }
         model.logits(&[0], &mut self.logits).await?;

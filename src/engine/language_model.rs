@@ -68,6 +68,14 @@ impl<B: Backend> LanguageModel<B> {
         &self.decoder
     }
 
+    /// Waits for all that was begun, so that what failed is known.
+    ///
+    /// # Errors
+    /// Those of the backend.
+    pub async fn ready(&mut self) -> Result<()> {
+        self.decoder.ready().await
+    }
+
     /// The tokenizer.
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer
@@ -297,6 +305,11 @@ impl Prefill {
     /// Tokens of the prompt.
     pub fn total(&self) -> usize {
         self.prompt.len()
+    }
+
+    /// The prompt.
+    pub(crate) fn prompt(&self) -> &[u32] {
+        &self.prompt
     }
 
     /// Tokens that were in the KV cache already.

@@ -77,6 +77,16 @@ impl Sampler {
         Ok(Self { options, random, candidates: Vec::new() })
     }
 
+    /// Goes back to where so many tokens were drawn.
+    pub(crate) fn rewind(&mut self, draws: usize) {
+        self.random = Pcg64Mcg::seed_from_u64(self.options.seed);
+        if self.options.temperature > 0.0 {
+            for _ in 0..draws {
+                let _: f32 = self.random.random();
+            }
+        }
+    }
+
     /// Whether a backend that finds the `most` likely tokens can choose as this sampler does.
     pub(crate) fn suits(&self, most: usize) -> bool {
         let SamplerOptions { temperature, top_k, repetition_penalty, .. } = self.options;

@@ -469,6 +469,12 @@ impl Backend for Gpu {
         self.recorder.read(&from, offset, bytemuck::cast_slice_mut(into)).await
     }
 
+    async fn ready(&mut self) -> Result<()> {
+        // Errors arrive in order, so those of all before are known when this is.
+        let unused = self.unused.clone();
+        self.recorder.read(&unused, 0, &mut [0; 16]).await
+    }
+
     fn bytes(&self) -> usize {
         self.recorder.bytes as usize
     }

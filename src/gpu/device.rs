@@ -9,6 +9,8 @@ use std::sync::Arc;
 pub struct Options {
     /// What the device may be asked for.
     pub limits: Limits,
+    /// Whether an adapter will do that computes on the CPU.
+    pub allow_software: bool,
 }
 
 /// What a device may be asked for.
@@ -62,6 +64,10 @@ impl Device {
             .await
             .map_err(|cause| refuse("there is no GPU adapter", &cause))?;
         let report = AdapterReport::of(&adapter.get_info());
+        if report.is_software && !options.allow_software {
+            let message = format!("the adapter {} computes on the CPU", report.name);
+            return Err(Error::new(ErrorKind::Backend, message));
+        }
         let offered = adapter.limits();
         let mut limits = wgpu::Limits::default();
         if options.limits == Limits::OfAdapter {

@@ -15,7 +15,9 @@ mod matrix;
 mod operations;
 mod project;
 mod recorder;
+mod self_test;
 
 pub use backend::Gpu;
 pub use device::{AdapterReport, Limits, Options};
 pub use recorder::Counters;
+pub use self_test::self_test;

@@ -267,7 +267,10 @@ impl Recorder {
         let is_mapped = matches!(mapped.await, Ok(Ok(())));
         self.device.failures.check()?;
         if !is_mapped || polled.is_err() {
-            return Err(Error::new(ErrorKind::Backend, "the GPU did not give its numbers back"));
+            // With nothing refused before, that is how the loss of a device shows first.
+            let message = "the GPU did not give its numbers back";
+            self.device.failures.note(ErrorKind::DeviceLost, message.to_owned());
+            return Err(Error::new(ErrorKind::DeviceLost, message));
         }
         let slice = staging.raw.slice(..into.len() as u64);
         let view = slice.get_mapped_range().map_err(|cause| {

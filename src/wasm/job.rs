@@ -5,11 +5,11 @@ use crate::messages::{
     Event, LabelProbability, LocalClassification, LocalCompletion, TaskResult, Timing,
     TokenLogprob, Usage,
 };
-use crate::model::{Loaded, Shared, busy};
+use crate::model::{AnyModel, Loaded, Model, Shared, busy, with_model};
 use crate::now;
 use frontdesk_cascade::Policy;
-use frontdesk_engine::Error;
 use frontdesk_engine::generate::{FinishReason, Generation, Step};
+use frontdesk_engine::{Error, ErrorKind};
 use frontdesk_tasks::{Classification, Outcome, Progress};
 use serde::Serialize;
 use std::cell::RefCell;
@@ -25,7 +25,7 @@ pub(crate) enum Task {
 /// One request in progress.
 #[wasm_bindgen]
 pub struct Job {
-    shared: Shared,
+    shared: RefCell<Shared>,
     running: RefCell<Option<Running>>,
 }
 
@@ -45,10 +45,20 @@ impl Job {
     pub async fn step(&self) -> Result<JsValue, JsValue> {
         let mut running = self.running.take().ok_or_else(|| invalid_input("the job is over"))?;
         // Both are taken out rather than borrowed: nothing stays borrowed across an await.
-        let mut loaded = self.shared.take().ok_or_else(busy)?;
+        let shared = self.shared.borrow().clone();
+        let mut loaded = shared.take().ok_or_else(busy)?;
         let event = running.step(&mut loaded).await;
-        self.shared.replace(Some(loaded));
-        let event = event.map_err(|error| to_js(&error))?;
+        shared.replace(Some(loaded));
+        let event = match event {
+            Ok(event) => event,
+            Err(error) => {
+                // Elsewhere it can go on.
+                if error.kind() == ErrorKind::DeviceLost {
+                    self.running.replace(Some(running));
+                }
+                return Err(to_js(&error));
+            }
+        };
         if !matches!(event, Event::Done { .. }) {
             self.running.replace(Some(running));
         }
@@ -57,10 +67,30 @@ impl Job {
     }
 }
 
+#[wasm_bindgen]
+impl Job {
+    /// Goes on with another model of the same file, after the device of the first was lost.
+    ///
+    /// # Errors
+    /// An `EngineError` where the job is over, or is a classification, which begins anew instead.
+    pub fn resume(&self, model: &Model) -> Result<(), JsValue> {
+        let mut running = self.running.borrow_mut();
+        let Some(Running { task: Task::Chat { task, .. }, .. }) = &mut *running else {
+            return Err(invalid_input("the job cannot go on"));
+        };
+        let shared = model.shared();
+        let mut loaded = shared.borrow_mut();
+        let model = &mut loaded.as_mut().ok_or_else(busy)?.model;
+        with_model!(model, model => task.resume(model)).map_err(|error| to_js(&error))?;
+        self.shared.replace(shared.clone());
+        Ok(())
+    }
+}
+
 impl Job {
     pub(crate) fn new(shared: Shared, task: Task, policy: Policy) -> Self {
         let running = Running { task, policy, timing: Timing::default() };
-        Self { shared, running: RefCell::new(Some(running)) }
+        Self { shared: RefCell::new(shared), running: RefCell::new(Some(running)) }
     }
 }
 
@@ -71,7 +101,7 @@ impl Running {
         let Loaded { model, classifier } = loaded;
         match task {
             Task::Classify { task, labels } => {
-                let progress = classifier.step(model, task).await?;
+                let progress = with_model!(model, model => classifier.step(model, task).await)?;
                 timing.add(now() - started, matches!(progress, Progress::Prefill(..)));
                 Ok(match progress {
                     Progress::Prefill(done, total) => Event::Prefill { done, total },
@@ -80,14 +110,15 @@ impl Running {
                 })
             }
             Task::Chat { task, text, logprobs } => {
-                let step = task.step(model).await?;
+                let step = with_model!(&mut *model, model => task.step(model).await)?;
                 timing.add(now() - started, matches!(step, Step::Prefill(..)));
                 Ok(match step {
                     Step::Prefill(done, total) => Event::Prefill { done, total },
                     Step::Token { text: piece, log_probability } => {
                         text.push_str(&piece);
-                        let token = log_probability
-                            .map(|token| TokenLogprob::new(model.tokenizer(), &token));
+                        let tokenizer = with_model!(model, model => model.tokenizer());
+                        let token =
+                            log_probability.map(|token| TokenLogprob::new(tokenizer, &token));
                         logprobs.extend(token.clone());
                         Event::Delta {
                             text: piece,

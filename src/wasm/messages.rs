@@ -67,6 +67,14 @@ pub(crate) struct ModelDescription<'a> {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AdapterDescription<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) driver: &'a str,
+    pub(crate) is_software: bool,
+}
+
+#[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Event {
     Prefill { done: usize, total: usize },

@@ -3,11 +3,13 @@
 use crate::byte_source::{ByteSource, SourceReader};
 use crate::error::{invalid_input, to_js};
 use crate::job::{Job, Task};
-use crate::messages::{ChatMessage, ClassifyMessage, ModelDescription};
+use crate::messages::{AdapterDescription, ChatMessage, ClassifyMessage, ModelDescription};
 use crate::threads::pool;
+use frontdesk_engine::Error;
 use frontdesk_engine::cpu::Cpu;
 use frontdesk_engine::generate::Generation;
 use frontdesk_engine::language_model::LanguageModel;
+use frontdesk_gpu::Gpu;
 use frontdesk_tasks::Classifier;
 use js_sys::{ArrayBuffer, Function, WebAssembly};
 use std::cell::RefCell;
@@ -19,9 +21,26 @@ use wasm_bindgen::{JsCast, JsValue};
 pub(crate) type Shared = Rc<RefCell<Option<Loaded>>>;
 
 pub(crate) struct Loaded {
-    pub(crate) model: LanguageModel<Cpu>,
+    pub(crate) model: AnyModel,
     pub(crate) classifier: Classifier,
 }
+
+/// A model, wherever it computes.
+pub(crate) enum AnyModel {
+    Cpu(LanguageModel<Cpu>),
+    Gpu(LanguageModel<Gpu>),
+}
+
+/// Evaluates an expression over the model that there is.
+macro_rules! with_model {
+    ($any:expr, $model:ident => $value:expr) => {
+        match $any {
+            AnyModel::Cpu($model) => $value,
+            AnyModel::Gpu($model) => $value,
+        }
+    };
+}
+pub(crate) use with_model;
 
 /// A loaded model.
 #[wasm_bindgen]
@@ -45,8 +64,49 @@ impl Model {
         let backend = Cpu::default().with_pool(pool());
         let model = LanguageModel::load(reader, backend, context_tokens as usize, &mut progress)
             .map_err(|error| to_js(&error))?;
-        let loaded = Loaded { model, classifier: Classifier::default() };
-        Ok(Self { shared: Rc::new(RefCell::new(Some(loaded))) })
+        Ok(Self::new(AnyModel::Cpu(model)))
+    }
+
+    /// As [`Model::load`], to the GPU.
+    ///
+    /// # Errors
+    /// Also where there is no adapter, where it computes wrongly, or where the model does not fit it.
+    #[wasm_bindgen(js_name = loadOnGpu)]
+    pub async fn load_on_gpu(
+        source: ByteSource,
+        context_tokens: u32,
+        allow_software: bool,
+        on_progress: Function,
+    ) -> Result<Model, JsValue> {
+        let options = frontdesk_gpu::Options { allow_software, ..Default::default() };
+        let load = async {
+            let mut gpu = Gpu::open(options).await?;
+            frontdesk_gpu::self_test(&mut gpu).await?;
+            let mut progress = |loaded, total| tell(&on_progress, loaded, total);
+            let reader = SourceReader::new(source);
+            let mut model =
+                LanguageModel::load(reader, gpu, context_tokens as usize, &mut progress)?;
+            model.ready().await?;
+            Ok(model)
+        };
+        let model = load.await.map_err(|error: Error| to_js(&error))?;
+        Ok(Self::new(AnyModel::Gpu(model)))
+    }
+
+    /// What the GPU's adapter says of itself; nothing for a model on the CPU.
+    pub fn adapter(&self) -> Result<JsValue, JsValue> {
+        match &self.shared.borrow().as_ref().ok_or_else(busy)?.model {
+            AnyModel::Cpu(_) => Ok(JsValue::UNDEFINED),
+            AnyModel::Gpu(model) => {
+                let report = model.decoder().backend().adapter();
+                let message = AdapterDescription {
+                    name: &report.name,
+                    driver: &report.driver,
+                    is_software: report.is_software,
+                };
+                serde_wasm_bindgen::to_value(&message).map_err(invalid_input)
+            }
+        }
     }
 
     /// Architecture, parameters, context and memory.
@@ -55,10 +115,14 @@ impl Model {
         let loaded = shared.as_ref().ok_or_else(busy)?;
         let memory: WebAssembly::Memory = wasm_bindgen::memory().unchecked_into();
         let buffer: ArrayBuffer = memory.buffer().unchecked_into();
+        let (architecture, parameters, context_tokens) = with_model!(&loaded.model, model => {
+            let decoder = model.decoder();
+            (&decoder.config().architecture, decoder.parameters() as f64, model.capacity())
+        });
         let description = ModelDescription {
-            architecture: &loaded.model.decoder().config().architecture,
-            parameters: loaded.model.decoder().parameters() as f64,
-            context_tokens: loaded.model.capacity(),
+            architecture,
+            parameters,
+            context_tokens,
             memory_bytes: f64::from(buffer.byte_length()),
         };
         serde_wasm_bindgen::to_value(&description).map_err(invalid_input)
@@ -72,7 +136,8 @@ impl Model {
         let labels = request.labels.iter().map(|label| label.name.clone()).collect();
         let mut shared = self.shared.borrow_mut();
         let Loaded { model, classifier } = shared.as_mut().ok_or_else(busy)?;
-        let task = classifier.start(model, request).map_err(|error| to_js(&error))?;
+        let task = with_model!(model, model => classifier.start(model, request))
+            .map_err(|error| to_js(&error))?;
         Ok(Job::new(self.shared.clone(), Task::Classify { task, labels }, policy))
     }
 
@@ -83,10 +148,24 @@ impl Model {
         request.policy.check().map_err(invalid_input)?;
         let mut shared = self.shared.borrow_mut();
         let model = &mut shared.as_mut().ok_or_else(busy)?.model;
-        let prompt = model.encode_chat(&request.messages).map_err(|error| to_js(&error))?;
-        let task = Generation::new(model, prompt, request.options()).map_err(|e| to_js(&e))?;
+        let task = with_model!(model, model => {
+            let prompt = model.encode_chat(&request.messages);
+            prompt.and_then(|prompt| Generation::new(model, prompt, request.options()))
+        })
+        .map_err(|error| to_js(&error))?;
         let task = Task::Chat { task, text: String::new(), logprobs: Vec::new() };
         Ok(Job::new(self.shared.clone(), task, request.policy))
+    }
+}
+
+impl Model {
+    pub(crate) fn shared(&self) -> Shared {
+        self.shared.clone()
+    }
+
+    fn new(model: AnyModel) -> Self {
+        let loaded = Loaded { model, classifier: Classifier::default() };
+        Self { shared: Rc::new(RefCell::new(Some(loaded))) }
     }
 }
 

@@ -1,9 +1,10 @@
 /** Checks of what callers pass in: anything senseless is `invalid_input`, before anything runs. */
 import { InvalidInputError } from './errors.js';
-import type { ChatMessage, ChatRequest, Label, Mode, ModuleVariant } from './protocol.js';
+import type { Backend, ChatMessage, ChatRequest, Label, Mode, ModuleVariant } from './protocol.js';
 
 const MODES: readonly Mode[] = ['only_on_device', 'prefer_on_device', 'cascade', 'prefer_in_cloud', 'only_in_cloud'];
 const MODULE_VARIANTS: readonly ModuleVariant[] = ['simd', 'relaxed', 'simd-threads', 'relaxed-threads'];
+const BACKENDS: readonly (Backend | 'auto')[] = ['wasm', 'webgpu', 'auto'];
 const MAX_LABELS = 256;
 /** Characters of a label's name. */
 export const MAX_LABEL_LENGTH = 200;
@@ -69,6 +70,11 @@ export function checkThreads(threads: number): number {
 export function checkModuleVariant(variant: ModuleVariant): ModuleVariant {
   if (!MODULE_VARIANTS.includes(variant)) throw new InvalidInputError(`moduleVariant must be one of ${MODULE_VARIANTS.join(', ')}`);
   return variant;
+}
+
+export function checkBackend(backend: Backend | 'auto'): Backend | 'auto' {
+  if (!BACKENDS.includes(backend)) throw new InvalidInputError(`backend must be one of ${BACKENDS.join(', ')}`);
+  return backend;
 }
 
 export function checkText(text: string): string {

@@ -1,7 +1,7 @@
 /** The page's side of the worker protocol: typed calls, abort, and a fresh worker after a death. */
 import { raceAbort } from './abort.js';
 import { DestroyedError, type FrontdeskError, WorkerDiedError } from './errors.js';
-import type { FromWorker, LoadRequest, ModelInfo, Protocol, ToWorker, Verb } from './protocol.js';
+import type { BackendChange, FromWorker, LoadRequest, ModelInfo, Protocol, ToWorker, Verb } from './protocol.js';
 import { fromWireError } from './wire_errors.js';
 
 export interface CallOptions<V extends Verb> {
@@ -14,6 +14,8 @@ export interface EngineClientOptions {
   readonly workerUrl?: string | URL;
   /** What every fresh worker loads first. */
   readonly load: LoadRequest;
+  /** Is told when a lost GPU made the model go elsewhere. */
+  readonly onBackendChange?: ((change: BackendChange) => void) | undefined;
 }
 
 interface InFlight {
@@ -132,6 +134,10 @@ export class EngineClient {
   }
 
   #onMessage(message: FromWorker): void {
+    if ('moved' in message) {
+      this.#options.onBackendChange?.(message.moved);
+      return;
+    }
     const call = this.#inFlight.get(message.id);
     if ('event' in message) {
       call?.onEvent?.(message.event);

@@ -2,6 +2,7 @@
 import { ModuleLoadError, UnsupportedBrowserError } from './errors.js';
 import { importGlue, moduleAddress } from './glue.js';
 import type {
+  AdapterInfo,
   ApplyTaskRequest,
   Budget,
   ChatDelta,
@@ -50,10 +51,17 @@ export interface Job<Result> {
   free(): void;
 }
 
+/** A completion that can go on with another model of the same file and module. */
+export interface ChatJob extends Job<LocalCompletion> {
+  resume(model: Model): void;
+}
+
 export interface Model {
+  /** The GPU that the model is on. */
+  adapter(): AdapterInfo | undefined;
   describe(): { readonly architecture: string; readonly parameters: number; readonly contextTokens: number; readonly memoryBytes: number };
   classify(request: ClassifyRequest): Job<LocalClassification>;
-  chat(request: ChatRequest): Job<LocalCompletion>;
+  chat(request: ChatRequest): ChatJob;
   free(): void;
 }
 
@@ -106,6 +114,8 @@ export interface EngineModule {
   readonly Sha256: new () => Sha256;
   readonly Model: {
     load(source: ByteSource, contextTokens: number, onProgress: OnProgress): Model;
+    /** Rejects where there is no adapter that will do. */
+    loadOnGpu(source: ByteSource, contextTokens: number, allowSoftware: boolean, onProgress: OnProgress): Promise<Model>;
   };
   readonly Encoder: {
     load(source: ByteSource, onProgress: OnProgress): Encoder;

@@ -92,6 +92,8 @@ export class ModelReadError extends errorOfCode('io') {}
 export class OutOfMemoryError extends errorOfCode('out_of_memory') {}
 /** The compute backend failed. */
 export class BackendError extends errorOfCode('backend') {}
+/** The GPU device was lost, and the work could not go on elsewhere. */
+export class DeviceLostError extends errorOfCode('device_lost') {}
 /** The engine trapped; the next call starts a fresh one. */
 export class EngineCrashedError extends errorOfCode('engine_crashed') {}
 /** The worker died or could not start; the next call starts a fresh one. */

@@ -6,6 +6,7 @@ import {
   type ChatCompletionRequest,
   checkChatRequest,
   checkContextTokens,
+  checkBackend,
   checkMode,
   checkModuleVariant,
   checkText,
@@ -22,7 +23,7 @@ import { IdleImprover, type OnImproved } from './idle_improver.js';
 import { checkPrices, Ledger } from './ledger.js';
 import { missing } from './missing.js';
 import { absolute, type ModelChoice, resolveModel } from './models.js';
-import type { ChatDelta, ChatRequest, Label, LedgerSummary, LoadProgress, LocalEmbeddings, Mode, ModelInfo, ModuleVariant, Policy, PrefillProgress, Prices, TaskInfo } from './protocol.js';
+import type { Backend, BackendChange, ChatDelta, ChatRequest, Label, LedgerSummary, LoadProgress, LocalEmbeddings, Mode, ModelInfo, ModuleVariant, Policy, PrefillProgress, Prices, TaskInfo } from './protocol.js';
 import type { CloudProvider } from './providers/provider.js';
 import type { ChatCompletion, ChatCompletionChunk, Classification } from './results.js';
 import { Run } from './run.js';
@@ -50,6 +51,14 @@ export interface CreateOptions {
   readonly threads?: number;
   /** Which WebAssembly module runs, where feature detection shall not choose. */
   readonly moduleVariant?: ModuleVariant;
+  /**
+   * Where the language model computes; default `wasm`. `webgpu` fails where there is no adapter, `auto` then takes `wasm`, and
+   * also where the adapter is software or fails its self-test; `info.backendReason` says why. A GPU that is lost is opened anew, or else the
+   * work goes on on the CPU.
+   */
+  readonly backend?: Backend | 'auto';
+  /** Is told when a GPU was lost in the midst of work, and where the model is now. */
+  readonly onBackendChange?: (change: BackendChange) => void;
   /** Where the WebAssembly files are, if not beside this package's worker: a folder with a subfolder for each variant, or one `.wasm` file. */
   readonly wasmUrl?: string;
   /** Where the worker's file is, if not beside this module; must be of the page's origin. */
@@ -376,9 +385,10 @@ interface Sides {
   readonly onSend: ((receipt: Receipt) => void) | undefined;
 }
 
-function makeClient({ model, reflex, modelBaseUrl, contextTokens, threads, moduleVariant, wasmUrl, workerUrl }: CreateOptions): EngineClient {
+function makeClient({ model, reflex, modelBaseUrl, contextTokens, threads, moduleVariant, backend, onBackendChange, wasmUrl, workerUrl }: CreateOptions): EngineClient {
   if (typeof Worker === 'undefined') throw new UnsupportedBrowserError('a model runs in a browser, and here is no Worker; only_in_cloud needs none');
   return new EngineClient({
+    onBackendChange,
     ...(workerUrl !== undefined && { workerUrl: absolute(workerUrl) }),
     load: {
       model: resolveModel(model, modelBaseUrl),
@@ -388,6 +398,7 @@ function makeClient({ model, reflex, modelBaseUrl, contextTokens, threads, modul
       engine: {
         ...(threads !== undefined && { threads: checkThreads(threads) }),
         ...(moduleVariant !== undefined && { moduleVariant: checkModuleVariant(moduleVariant) }),
+        ...(backend !== undefined && { backend: checkBackend(backend) }),
       },
     },
   });

@@ -16,6 +16,9 @@ export {
 export type { OnImproved } from './idle_improver.js';
 export { DEFAULT_MODEL, type ModelByUrl, type ModelChoice } from './models.js';
 export type {
+  AdapterInfo,
+  Backend,
+  BackendChange,
   Budget,
   ChatMessage,
   Comparison,

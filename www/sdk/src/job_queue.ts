@@ -22,6 +22,8 @@ export interface JobOptions {
   readonly onCrash: OnCrash;
   readonly onEvent: (event: PrefillProgress | LearnProgress | ChatDelta) => void;
   readonly queue?: SerialQueue;
+  /** Has the job go on elsewhere after the GPU was lost; without it, or where it throws, the job fails. */
+  readonly recover?: () => Promise<void>;
 }
 
 /**
@@ -31,7 +33,7 @@ export interface JobOptions {
  */
 export async function runJob<Result>(
   job: Job<Result>,
-  { signal, onCrash, onEvent, queue }: JobOptions,
+  { signal, onCrash, onEvent, queue, recover }: JobOptions,
 ): Promise<Result> {
   let trapped = false;
   let crash: EngineCrashedError | undefined;
@@ -51,7 +53,14 @@ export async function runJob<Result>(
           failStep = reject;
           job.step().then(resolve, reject);
         });
-      const step = await (queue ? queue.run(takeStep) : takeStep());
+      let step: Step<Result>;
+      try {
+        step = await (queue ? queue.run(takeStep) : takeStep());
+      } catch (error) {
+        if (!recover || !isDeviceLost(error)) throw error;
+        await recover();
+        continue;
+      }
       if (step.type === 'done') return step.result;
       if (step.type !== 'idle') onEvent(step);
       await letMessagesIn();
@@ -64,6 +73,11 @@ export async function runJob<Result>(
     // An engine that trapped must not be entered again.
     if (!trapped) job.free();
   }
+}
+
+/** Whether the engine's error says that the GPU is gone. */
+export function isDeviceLost(error: unknown): boolean {
+  return error instanceof Error && error.name === 'EngineError' && 'code' in error && error.code === 'device_lost';
 }
 
 const channel = new MessageChannel();

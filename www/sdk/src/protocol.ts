@@ -11,11 +11,24 @@ export type Mode =
 /** Which WebAssembly module runs: chosen by feature detection; threads need a cross-origin isolated page. */
 export type ModuleVariant = 'simd' | 'relaxed' | 'simd-threads' | 'relaxed-threads';
 
+/** Where the language model computes. */
+export type Backend = 'wasm' | 'webgpu';
+
+/** What a GPU adapter says of itself. */
+export interface AdapterInfo {
+  readonly name: string;
+  readonly driver: string;
+  /** Whether it computes on the CPU: right, but slower than `wasm`. */
+  readonly isSoftware: boolean;
+}
+
 /** What the caller wants of the engine, where the browser's own choice will not do. */
 export interface EngineWishes {
   /** Threads, the worker included; default by the number of cores. */
   readonly threads?: number;
   readonly moduleVariant?: ModuleVariant;
+  /** Default `wasm`; `auto` takes a GPU that is none in software and passes the self-test, else `wasm`. */
+  readonly backend?: Backend | 'auto';
 }
 
 /** A model file: where it is, how long it is and what its SHA-256 is (hex, lower case). */
@@ -59,7 +72,11 @@ export interface ModelInfo {
   readonly architecture: string;
   readonly parameters: number;
   readonly contextTokens: number;
-  readonly backend: 'wasm';
+  readonly backend: Backend;
+  /** The GPU, where the model is on one. */
+  readonly adapter?: AdapterInfo;
+  /** With `auto`: why the model is not on a GPU, for people. */
+  readonly backendReason?: string;
   readonly variant: ModuleVariant;
   readonly threads: number;
   /** WebAssembly memory in use, bytes. */
@@ -311,6 +328,13 @@ export interface TokenLogprob {
   readonly top_logprobs: readonly { readonly token: string; readonly logprob: number; readonly bytes: readonly number[] }[];
 }
 
+/** The GPU was lost, and the work goes on elsewhere. */
+export interface BackendChange {
+  readonly backend: Backend;
+  /** What happened, for people. */
+  readonly reason: string;
+}
+
 /** A piece of streamed text; always whole characters. */
 export interface ChatDelta {
   readonly type: 'delta';
@@ -439,4 +463,5 @@ export type ToWorker =
 export type FromWorker =
   | { [V in Verb]: { readonly id: number; readonly verb: V; readonly event: Protocol[V]['event'] } }[Verb]
   | { [V in Verb]: { readonly id: number; readonly verb: V; readonly response: Protocol[V]['response'] } }[Verb]
-  | { readonly id: number; readonly error: WireError };
+  | { readonly id: number; readonly error: WireError }
+  | { readonly moved: BackendChange };

@@ -1,6 +1,6 @@
 /** What calls return: every answer says who gave it, why, how sure it is, and what it cost. */
 import type { Receipt } from './errors.js';
-import type { LabelProbability, LocalClassification, LocalCompletion, ModuleVariant, TaskGuarantee, TokenLogprob } from './protocol.js';
+import type { Backend, LabelProbability, LocalClassification, LocalCompletion, ModuleVariant, TaskGuarantee, TokenLogprob } from './protocol.js';
 
 export type Source = 'device' | 'cloud';
 
@@ -45,7 +45,7 @@ export interface AnsweringModel {
   readonly id: string;
   /** SHA-256 of the model file, lower-case hex; checked when the file was fetched, not at each visit. */
   readonly sha256: string;
-  readonly backend: 'wasm';
+  readonly backend: Backend;
   readonly variant: ModuleVariant;
 }
 

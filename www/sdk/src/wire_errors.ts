@@ -2,6 +2,7 @@
 import {
   BackendError,
   ContextOverflowError,
+  DeviceLostError,
   DownloadFailedError,
   EngineCrashedError,
   type ErrorOptions,
@@ -35,6 +36,7 @@ const CLASSES_OF_WORKER_CODES: Readonly<Record<string, new (message: string, opt
   io: ModelReadError,
   out_of_memory: OutOfMemoryError,
   backend: BackendError,
+  device_lost: DeviceLostError,
   engine_crashed: EngineCrashedError,
   module_load_failed: ModuleLoadError,
   internal: InternalError,

@@ -1,10 +1,11 @@
 /** The worker: owns the engine, answers the protocol's verbs one at a time, and listens for aborts. */
 import type { DownloadOptions } from './download.js';
-import { type ByteSource, type Encoder, type Model, type StartedEngine, startEngineModule, type Task, type TaskJob } from './engine_module.js';
+import { type Encoder, type StartedEngine, startEngineModule, type Task, type TaskJob } from './engine_module.js';
 import { EngineCrashedError, InternalError, InvalidInputError } from './errors.js';
-import { type JobOptions, type OnCrash, runJob, SerialQueue } from './job_queue.js';
-import type { FromWorker, LearnProgress, ModelFile, ModelInfo, PrefillProgress, Protocol, TaskInfo, ToWorker, Verb } from './protocol.js';
-import { forgetModel, isIntact, openModel, type OpenedModel } from './store.js';
+import { isDeviceLost, type JobOptions, type OnCrash, runJob, SerialQueue } from './job_queue.js';
+import { type PlacedModel, placeAgain, placeModel, type Placing } from './model_place.js';
+import type { FromWorker, LearnProgress, ModelInfo, PrefillProgress, Protocol, TaskInfo, ToWorker, Verb } from './protocol.js';
+import { fetchAndRead } from './reading.js';
 import { TaskShelf } from './task_shelf.js';
 import { toWireError } from './wire_errors.js';
 
@@ -20,18 +21,12 @@ type Handlers = {
 type RequestMessage<V extends Verb = Verb> = { [K in V]: { readonly id: number; readonly verb: K; readonly request: Protocol[K]['request'] } }[V];
 
 interface Engine extends StartedEngine {
-  model?: Model;
+  placed?: PlacedModel;
+  /** How the model was loaded. */
+  placing?: Placing;
   encoder?: Encoder;
   /** Tasks of the encoder. */
   tasks?: TaskShelf;
-}
-
-/** A model that was read, and where from. */
-interface Read<T> {
-  readonly value: T;
-  readonly source: OpenedModel;
-  /** When its file was there, on the worker's clock. */
-  readonly fetchedAt: number;
 }
 
 /** The part of a dedicated worker's scope that is used. */
@@ -54,14 +49,15 @@ const onCrash: OnCrash = (listener) => {
 };
 
 const handlers: Handlers = {
-  load: async ({ model, reflex, contextTokens, wasmUrl, engine: wishes }, { signal, emit }) => {
+  load: async (request, { signal, emit }) => {
+    const { model, reflex, wasmUrl, engine: wishes } = request;
     const startedAt = performance.now();
     engine ??= await startEngineModule(wishes, wasmUrl);
     const { module } = engine;
-    engine.model?.free();
+    engine.placed?.model.free();
     engine.encoder?.free();
     engine.tasks?.free();
-    delete engine.model;
+    delete engine.placed;
     delete engine.encoder;
     delete engine.tasks;
     const options: DownloadOptions = { createHash: () => new module.Sha256(), signal, onProgress: emit };
@@ -73,23 +69,32 @@ const handlers: Handlers = {
       engine.encoder = value;
       engine.tasks = new TaskShelf(module, reflex.sha256);
     }
-    const { value, source, fetchedAt } = await fetchAndRead(model, options, (source) => module.Model.load(source, contextTokens, tell));
-    engine.model = value;
+    const placing = { module, request, options, tell };
+    const { value, source, fetchedAt } = await placeModel(placing);
+    engine.placed = value;
+    engine.placing = placing;
+    const { backend, adapter, backendReason } = value;
     const timing = { fetchMs: fetchedAt - startedAt, loadMs: performance.now() - fetchedAt };
     const { cached, warning } = source;
     const { variant, threads } = engine;
     return {
-      ...{ id: model.id, sha256: model.sha256, ...value.describe(), backend: 'wasm', variant, threads, cached, timing },
+      ...{ id: model.id, sha256: model.sha256, ...value.model.describe(), backend, variant, threads, cached, timing },
       ...(warning !== undefined && { warning }),
+      ...(adapter && { adapter }),
+      ...(backendReason !== undefined && { backendReason }),
       ...(reflex && engine.encoder && { reflex: { id: reflex.id, sha256: reflex.sha256, ...engine.encoder.describe() } }),
     } satisfies ModelInfo;
   },
-  classify: (request, { signal, emit }) =>
-    runJob(loadedModel().classify(request), {
-      signal,
-      onCrash,
-      onEvent: prefillTo(emit),
-    }),
+  classify: async (request, { signal, emit }) => {
+    const classify = () => runJob(loaded().placed.model.classify(request), { signal, onCrash, onEvent: prefillTo(emit) });
+    try {
+      return await classify();
+    } catch (error) {
+      if (!isDeviceLost(error)) throw error;
+      await recover(signal);
+      return classify();
+    }
+  },
   embed: ({ texts }, { signal, emit }) => {
     return runJob(taskSide().encoder.embed(texts), {
       signal,
@@ -97,14 +102,20 @@ const handlers: Handlers = {
       onEvent: prefillTo(emit),
     });
   },
-  chat: (request, { signal, emit }) =>
-    runJob(loadedModel().chat(request), {
+  chat: (request, { signal, emit }) => {
+    const job = loaded().placed.model.chat(request);
+    return runJob(job, {
       signal,
       onCrash,
       onEvent: (event) => {
         if (event.type !== 'learning') emit(event);
       },
-    }),
+      recover: async () => {
+        await recover(signal);
+        job.resume(loaded().placed.model);
+      },
+    });
+  },
   learnTask: ({ task: name, ...examples }, { signal, emit }) =>
     changeTask(name, async ({ encoder, tasks }) => {
       const { task } = await runTaskJob(encoder.learn({ ...examples, encoderSha256: tasks.encoderSha256 }), signal, learningTo(emit));
@@ -291,43 +302,19 @@ function noteCrash(cause: WebAssembly.RuntimeError): EngineCrashedError {
   return crash;
 }
 
-function loadedModel(): Model {
-  if (!engine?.model) throw new InternalError('no model is loaded');
-  return engine.model;
+function loaded(): { readonly placed: PlacedModel; readonly placing: Placing } {
+  const { placed, placing } = engine ?? {};
+  if (!placed || !placing) throw new InternalError('no model is loaded');
+  return { placed, placing };
 }
 
-/** Reads a model's file; one that was kept and is damaged is fetched again. */
-async function fetchAndRead<T>(model: ModelFile, options: DownloadOptions, read: (source: ByteSource) => T): Promise<Read<T>> {
-  const readOnce = (source: OpenedModel): Read<T> => {
-    const fetchedAt = performance.now();
-    try {
-      return { value: read(source), source, fetchedAt };
-    } finally {
-      source.close();
-    }
-  };
-  const source = await openModel(model, options);
-  options.signal.throwIfAborted();
-  try {
-    return readOnce(source);
-  } catch (error) {
-    // Not even a hash can be had from an instance that trapped.
-    if (error instanceof WebAssembly.RuntimeError) throw error;
-    if (!(await dropIfDamaged(source, model, options))) throw error;
-    return readOnce(await openModel(model, options));
-  }
-}
-
-/** True where a file that was kept earlier has been damaged since and was now removed. */
-async function dropIfDamaged(source: OpenedModel, model: ModelFile, options: DownloadOptions): Promise<boolean> {
-  if (crash || !source.cached) return false;
-  options.onProgress({ phase: 'verify', loaded: 0, total: source.size });
-  const kept = await openModel(model, options);
-  try {
-    if (isIntact(kept, model, options.createHash())) return false;
-  } finally {
-    kept.close();
-  }
-  await forgetModel(model);
-  return true;
+/** Loads the model again after its GPU was lost, and says where it is now. */
+async function recover(signal: AbortSignal): Promise<void> {
+  const { placed, placing } = loaded();
+  const options = { ...placing.options, signal, onProgress: () => undefined };
+  const again = await placeAgain({ ...placing, options, tell: () => undefined });
+  if (!engine) throw new InternalError('the engine is gone');
+  engine.placed = again;
+  placed.model.free();
+  scope.postMessage({ moved: { backend: again.backend, reason: 'the GPU device was lost' } });
 }
