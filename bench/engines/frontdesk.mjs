@@ -11,7 +11,7 @@ let desk;
 let options;
 
 /** `describe` says what really runs. */
-export async function load({ model, threads, variant, contextTokens }) {
+export async function load({ model, threads, variant, contextTokens, backend }) {
   const started = performance.now();
   const { Frontdesk } = await import('/frontdesk/index.js');
   options = {
@@ -20,6 +20,7 @@ export async function load({ model, threads, variant, contextTokens }) {
     contextTokens,
     threads,
     ...(variant && { moduleVariant: variant }),
+    ...(backend && { backend }),
   };
   desk = await Frontdesk.create(options);
   return { loadMs: performance.now() - started, ...describe() };
@@ -27,8 +28,8 @@ export async function load({ model, threads, variant, contextTokens }) {
 
 /** What the desk says of itself now. */
 export function describe() {
-  const { variant, threads, memoryBytes, timing } = desk.model ?? desk.info;
-  return { variant, threads, memoryBytes, timing };
+  const { backend, variant, threads, memoryBytes, timing } = desk.model ?? desk.info;
+  return { backend, variant, threads, memoryBytes, timing };
 }
 
 export async function prefill(options) {
@@ -47,15 +48,17 @@ export async function decode({ round, tokens }) {
   let first;
   let last;
   let completionTokens;
+  let said = '';
   const request = { messages: user(storyPrompt({ round })), max_tokens: tokens, temperature: 0, stream: true };
   for await (const chunk of desk.chat.completions.create(request)) {
     if (chunk.choices[0].delta.content) {
       last = performance.now();
       first ??= last;
+      said += chunk.choices[0].delta.content;
     }
     completionTokens = chunk.frontdesk?.local.usage.completionTokens ?? completionTokens;
   }
-  return { tokens: completionTokens - 1, ms: last - first };
+  return { tokens: completionTokens - 1, ms: last - first, said };
 }
 
 /** Milliseconds from the start of the navigation to the first piece of an answer. */

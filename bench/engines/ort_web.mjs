@@ -1,4 +1,4 @@
-// onnxruntime-web in a page: the graph of ../peers/build_onnx.py on its WebAssembly backend.
+// onnxruntime-web in a page: the graph of ../peers/build_onnx.py on its WebAssembly or its WebGPU backend.
 /* global performance */
 import { tokenIds } from './texts.mjs';
 
@@ -8,30 +8,40 @@ const SHORT_PROMPT_TOKENS = 32;
 let ort;
 let session;
 
-export async function load({ onnx, threads }) {
+export async function load({ onnx, threads, backend = 'wasm' }) {
   const started = performance.now();
-  ort = await import(`${FILES}ort.wasm.bundle.min.mjs`);
+  ort = await import(`${FILES}ort.${backend}.bundle.min.mjs`);
   ort.env.wasm.numThreads = threads;
   ort.env.wasm.wasmPaths = FILES;
-  session = await ort.InferenceSession.create(onnx.url, { executionProviders: ['wasm'] });
+  session = await ort.InferenceSession.create(onnx.url, {
+    executionProviders: [backend],
+    // Keys and values stay there from step to step; logits are read.
+    ...(backend === 'webgpu' && { preferredOutputLocation: 'gpu-buffer' }),
+  });
   return { loadMs: performance.now() - started, threads: ort.env.wasm.numThreads };
 }
 
 export async function prefill(options) {
   const ids = tokenIds(options);
   const started = performance.now();
-  await step({ ids, position: 0, cache: emptyCache() });
-  return { tokens: ids.length, ms: performance.now() - started };
+  const { cache } = await step({ ids, position: 0, cache: emptyCache() });
+  const ms = performance.now() - started;
+  dispose(cache);
+  return { tokens: ids.length, ms };
 }
 
 export async function decode({ round, tokens }) {
   const ids = tokenIds({ round, tokens: SHORT_PROMPT_TOKENS });
   let { token, cache } = await step({ ids, position: 0, cache: emptyCache() });
+  const said = [token];
   const started = performance.now();
   for (let done = 0; done < tokens - 1; done += 1) {
     ({ token, cache } = await step({ ids: [token], position: ids.length + done, cache }));
+    said.push(token);
   }
-  return { tokens: tokens - 1, ms: performance.now() - started };
+  const ms = performance.now() - started;
+  dispose(cache);
+  return { tokens: tokens - 1, ms, said: said.join(' ') };
 }
 
 /** The likeliest next token after `ids` at `position`, and the grown cache. */
@@ -43,8 +53,16 @@ async function step({ ids, position, cache }) {
     total_sequence_length: new ort.Tensor('int32', Int32Array.of(total), []),
     ...cache,
   });
+  const token = indexOfLargest(await logits.getData());
+  logits.dispose();
+  dispose(cache);
   const grown = Object.entries(present).map(([name, tensor]) => [name.replace('present', 'past'), tensor]);
-  return { token: indexOfLargest(logits.data), cache: Object.fromEntries(grown) };
+  return { token, cache: Object.fromEntries(grown) };
+}
+
+/** What lies on the GPU is not collected with its tensor. */
+function dispose(cache) {
+  for (const tensor of Object.values(cache)) tensor.dispose();
 }
 
 function emptyCache() {

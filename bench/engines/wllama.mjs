@@ -4,13 +4,13 @@ import { longPrompt, storyPrompt } from './texts.mjs';
 
 let wllama;
 
-export async function load({ model, threads, contextTokens, keepModel = false }) {
+export async function load({ model, threads, contextTokens, gpuLayers = 0, keepModel = false }) {
   const started = performance.now();
   const { Wllama } = await import('/node_modules/@wllama/wllama/esm/index.min.js');
   wllama = new Wllama({ default: '/node_modules/@wllama/wllama/esm/wasm/wllama.wasm' }, { suppressNativeLog: true });
   await wllama.loadModelFromUrl(new URL(model.url, location.href).href, {
     n_threads: threads,
-    n_gpu_layers: 0,
+    n_gpu_layers: gpuLayers,
     n_ctx: contextTokens,
     useCache: keepModel,
   });
@@ -28,8 +28,8 @@ export async function prefill(options) {
 }
 
 export async function decode({ round, tokens }) {
-  const { first, last, timings } = await chat(storyPrompt({ round }), { max_tokens: tokens, ignore_eos: true });
-  return { tokens: timings.predicted_n - 1, ms: last - first };
+  const { first, last, said, timings } = await chat(storyPrompt({ round }), { max_tokens: tokens, ignore_eos: true });
+  return { tokens: timings.predicted_n - 1, ms: last - first, said };
 }
 
 /** Milliseconds from the start of the navigation to the first piece of an answer. */
@@ -49,12 +49,14 @@ async function chat(content, options) {
   let first;
   let last;
   let timings;
+  let said = '';
   for await (const chunk of stream) {
     if (chunk.choices[0]?.delta.content) {
       last = performance.now();
       first ??= last;
+      said += chunk.choices[0].delta.content;
     }
     timings = chunk.timings ?? timings;
   }
-  return { first, last, timings };
+  return { first, last, said, timings };
 }

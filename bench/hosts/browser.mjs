@@ -20,9 +20,9 @@ const LAUNCH = {
 };
 const CLOSE_LIMIT_MS = 10_000;
 
-/** A browser whose pages share nothing. */
-export async function launch() {
-  const browser = await chromium.launch(LAUNCH);
+/** A browser whose pages share nothing; `args` are further flags of its command line. */
+export async function launch({ args = [] } = {}) {
+  const browser = await chromium.launch({ ...LAUNCH, args: [...LAUNCH.args, ...args] });
   return { browser, close: () => quietly(browser.close()) };
 }
 
@@ -38,20 +38,23 @@ export async function launchKeeping() {
 }
 
 /**
- * Opens the page of one engine; `from` is a browser or a context, `module` the engine's file name.
- * @returns a host: `call(method, options, { ms })` runs an exported function of the engine there.
+ * Opens the page of one engine; `from` is a browser or a context, `module` the engine's file name, `before`
+ * a script that runs first.
+ * @returns a host: `call(method, options, { ms })` runs an exported function of the engine there, or of
+ *   another module of its folder where `of` names one.
  */
-export async function openPage(from, { url, module }) {
+export async function openPage(from, { url, module, before }) {
   const page = await from.newPage();
   page.setDefaultTimeout(0);
+  if (before) await page.addInitScript({ content: before });
   // Errors of workers do not reach the caller otherwise.
   const errors = [];
   page.on('pageerror', (error) => errors.push(error.message));
   await page.goto(url, { timeout: 30_000 });
-  const call = (method, options, { ms }) => {
+  const call = (method, options, { ms, of = module }) => {
     const inPage = page.evaluate(
       async ([file, name, given]) => (await import(`/engines/${file}`))[name](given),
-      [module, method, options],
+      [of, method, options],
     );
     return withLimit(inPage, { ms, what: method }).catch((error) => {
       throw new Error([error.message.replace(/^page\.evaluate: /, ''), ...errors.splice(0)].join('; '), {

@@ -26,6 +26,7 @@ pub(crate) struct Loaded {
 }
 
 /// A model, wherever it computes.
+#[expect(clippy::large_enum_variant, reason = "there is one of them")]
 pub(crate) enum AnyModel {
     Cpu(LanguageModel<Cpu>),
     Gpu(LanguageModel<Gpu>),
