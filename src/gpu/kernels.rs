@@ -86,6 +86,7 @@ impl Kernel {
                     ("FORM_0", false),
                     ("MODE", false),
                     ("ACTIVATION", false),
+                    ("TILE", false),
                 ],
             },
             Kernel::RmsNorm => Recipe {

@@ -148,29 +148,47 @@ impl Gpu {
         out: &Output<'_>,
     ) {
         let vectors = self.vectors();
+        // Whole large tiles, and the rest in one more or in small ones, whichever computes less for nothing.
+        let rest = tokens % LARGE_TILE;
+        let large = tokens / LARGE_TILE + u32::from(rest > LARGE_TILE / 2);
+        let left = tokens.saturating_sub(large * LARGE_TILE);
         for piece in pieces(&product) {
-            self.recorder.dispatch(&Call {
-                kernel: Kernel::ProjectMany,
-                constants: &[
-                    product.0.columns,
-                    piece.form as u32,
-                    out.mode as u32,
-                    activation_number(out.activation),
-                ],
-                buffers: &[&piece.part.buffer, x, &vectors, out.buffer],
-                site: &[
-                    tokens,
-                    piece.part.rows,
-                    piece.part.numbers,
-                    piece.output,
-                    stride,
-                    piece.bias,
-                ],
-                grid: [piece.part.rows.div_ceil(64), tokens.div_ceil(64), 1],
-            });
+            for (tile, first, tiles) in [
+                (LARGE_TILE, 0, large),
+                (SMALL_TILE, large * LARGE_TILE, left.div_ceil(SMALL_TILE)),
+            ] {
+                if tiles == 0 {
+                    continue;
+                }
+                self.recorder.dispatch(&Call {
+                    kernel: Kernel::ProjectMany,
+                    constants: &[
+                        product.0.columns,
+                        piece.form as u32,
+                        out.mode as u32,
+                        activation_number(out.activation),
+                        tile,
+                    ],
+                    buffers: &[&piece.part.buffer, x, &vectors, out.buffer],
+                    site: &[
+                        first,
+                        tokens,
+                        piece.part.rows,
+                        piece.part.numbers,
+                        piece.output,
+                        stride,
+                        piece.bias,
+                    ],
+                    grid: [piece.part.rows.div_ceil(64), tiles, 1],
+                });
+            }
         }
     }
 }
+
+/// Tokens of a tile.
+const LARGE_TILE: u32 = 64;
+const SMALL_TILE: u32 = 16;
 
 /// Most workgroups of a grid's side.
 pub(crate) const MOST_GROUPS: u32 = 65_535;

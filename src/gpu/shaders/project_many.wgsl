@@ -1,5 +1,5 @@
-// Several tokens: out = x * matrix^T + bias, or what is added to `out`; a tile of 64 tokens by 64 rows.
-// 32 columns at a time are decoded into workgroup memory; a thread sums 8 tokens by 8 rows.
+// Several tokens: out = x * matrix^T + bias, or what is added to `out`; a tile of TILE tokens, 64 or 16, by 64 rows.
+// 32 columns at a time are decoded into workgroup memory; a thread sums TILE / 8 tokens by 8 rows.
 
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;            // [tokens, COLUMNS / 4]
 @group(0) @binding(2) var<storage, read> vectors: array<vec4f>;      // norms and biases of the model
@@ -7,7 +7,8 @@
 @group(0) @binding(4) var<uniform> site: Site;
 
 struct Site {
-  tokens: u32,
+  first: u32,      // the first token of the first tile
+  tokens: u32,     // to before this one
   rows: u32,
   numbers: u32,    // the vector where the numbers begin
   output: u32,     // the number in `out` of row 0 of token 0
@@ -59,7 +60,8 @@ fn write_rows(token: u32, row: u32, value: vec4f) {
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   // While loading, a thread has a row and a token.
   let row = min(group.x * 64u + thread, site.rows - 1u);
-  let token = min(group.y * 64u + thread, site.tokens - 1u);
+  let tile = site.first + group.y * TILE;
+  let token = min(tile + thread % TILE, site.tokens - 1u);
   let tx = thread % 8u;
   let ty = thread / 8u;
   var a0 = vec4f(0.0); var b0 = vec4f(0.0);
@@ -81,26 +83,29 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     keep_weights(thread + 1280u, w.f * n.z + n.w);
     keep_weights(thread + 1536u, w.g * n.z + n.w);
     keep_weights(thread + 1792u, w.h * n.z + n.w);
-    for (var i = 0u; i < 8u; i++) { keep_inputs(thread + 256u * i, token * WIDTH + block * 8u + i); }
+    // With few tokens the threads share out their columns.
+    for (var i = thread / TILE; i < 8u; i += 64u / TILE) { keep_inputs(thread % TILE + 256u * i, token * WIDTH + block * 8u + i); }
     workgroupBarrier();
     for (var at = 0u; at < 2048u; at += 64u) {
       let w = vec4f(weights[at + tx], weights[at + tx + 8u], weights[at + tx + 16u], weights[at + tx + 24u]);
       let v = vec4f(weights[at + tx + 32u], weights[at + tx + 40u], weights[at + tx + 48u], weights[at + tx + 56u]);
-      let g0 = inputs[at + 8u * ty + 0u]; a0 += w * g0; b0 += v * g0;
-      let g1 = inputs[at + 8u * ty + 1u]; a1 += w * g1; b1 += v * g1;
-      let g2 = inputs[at + 8u * ty + 2u]; a2 += w * g2; b2 += v * g2;
-      let g3 = inputs[at + 8u * ty + 3u]; a3 += w * g3; b3 += v * g3;
-      let g4 = inputs[at + 8u * ty + 4u]; a4 += w * g4; b4 += v * g4;
-      let g5 = inputs[at + 8u * ty + 5u]; a5 += w * g5; b5 += v * g5;
-      let g6 = inputs[at + 8u * ty + 6u]; a6 += w * g6; b6 += v * g6;
-      let g7 = inputs[at + 8u * ty + 7u]; a7 += w * g7; b7 += v * g7;
+      let g0 = inputs[at + TILE / 8u * ty + 0u]; a0 += w * g0; b0 += v * g0;
+      let g1 = inputs[at + TILE / 8u * ty + 1u]; a1 += w * g1; b1 += v * g1;
+      if TILE == 16u { continue; }
+      let g2 = inputs[at + TILE / 8u * ty + 2u]; a2 += w * g2; b2 += v * g2;
+      let g3 = inputs[at + TILE / 8u * ty + 3u]; a3 += w * g3; b3 += v * g3;
+      let g4 = inputs[at + TILE / 8u * ty + 4u]; a4 += w * g4; b4 += v * g4;
+      let g5 = inputs[at + TILE / 8u * ty + 5u]; a5 += w * g5; b5 += v * g5;
+      let g6 = inputs[at + TILE / 8u * ty + 6u]; a6 += w * g6; b6 += v * g6;
+      let g7 = inputs[at + TILE / 8u * ty + 7u]; a7 += w * g7; b7 += v * g7;
     }
     workgroupBarrier();
   }
-  let t = group.y * 64u + ty * 8u;
+  let t = tile + ty * (TILE / 8u);
   let o = group.x * 64u + tx;
   write_rows(t + 0u, o, a0); write_rows(t + 0u, o + 32u, b0);
   write_rows(t + 1u, o, a1); write_rows(t + 1u, o + 32u, b1);
+  if TILE == 16u { return; }
   write_rows(t + 2u, o, a2); write_rows(t + 2u, o + 32u, b2);
   write_rows(t + 3u, o, a3); write_rows(t + 3u, o + 32u, b3);
   write_rows(t + 4u, o, a4); write_rows(t + 4u, o + 32u, b4);
