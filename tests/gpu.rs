@@ -1,7 +1,7 @@
 //! The GPU backend beside the exact CPU path: named checkpoints, logits, branches, vectors, every tensor type.
 
 use frontdesk_engine::ErrorKind;
-use frontdesk_engine::backend::Backend;
+use frontdesk_engine::backend::{Backend, MatrixSource, RowReader};
 use frontdesk_engine::cpu::Cpu;
 use frontdesk_engine::decoder::{Checkpoint, Decoder};
 use frontdesk_engine::embedding_model::EmbeddingModel;
@@ -18,18 +18,11 @@ use frontdesk_kernels::matrix::Precision;
 use frontdesk_kernels::quant::TensorType;
 use pollster::block_on;
 use std::io::Cursor;
+use std::ops::Range;
+use support::comparing::{TINY_MODELS, TinyModel, difference, ids};
 use support::gguf_maker::{
     tiny_bert_builder, tiny_gemma3, tiny_llama, tiny_qwen2_builder, tiny_qwen3_builder,
 };
-
-type TinyModel = fn(TensorType) -> Vec<u8>;
-
-const TINY_MODELS: [(&str, TinyModel); 4] = [
-    ("llama", tiny_llama),
-    ("gemma3", tiny_gemma3),
-    ("qwen2", |tensor_type| tiny_qwen2_builder(tensor_type).build()),
-    ("qwen3", |tensor_type| tiny_qwen3_builder(tensor_type).build()),
-];
 
 /// How far checkpoints may be apart. Scales that a format has in two parts are rounded to half precision.
 fn tolerance(tensor_type: TensorType) -> f32 {
@@ -85,19 +78,6 @@ fn trace<B: Backend>(decoder: &mut Decoder<B>) -> Trace {
         append(decoder, &mut state, &[*id], &mut trace);
     }
     trace
-}
-
-/// Largest difference, relative to the root of the mean square of `expected`.
-fn difference(actual: &[f32], expected: &[f32]) -> f32 {
-    assert_eq!(actual.len(), expected.len());
-    let squares: f32 = expected.iter().map(|x| x * x).sum();
-    let rms = (squares / expected.len() as f32).sqrt().max(1e-6);
-    let largest = actual.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    if actual.iter().any(|x| !x.is_finite()) { f32::INFINITY } else { largest / rms }
-}
-
-fn ids(count: u32) -> Vec<u32> {
-    (0..count).map(|index| 3 + index * 7919 % 250).collect()
 }
 
 fn compare(name: &str, make: TinyModel) {
@@ -338,6 +318,15 @@ fn the_self_test_passes_and_software_is_refused_unless_allowed() {
     assert_eq!(error.kind(), ErrorKind::DeviceLost);
 }
 
+/// A matrix without rows.
+struct NoRows;
+
+impl RowReader for NoRows {
+    fn read(&mut self, _rows: Range<usize>) -> frontdesk_engine::Result<&[u8]> {
+        Ok(&[])
+    }
+}
+
 #[test]
 fn what_the_gpu_cannot_hold_is_refused() {
     let builder = support::gguf_maker::tiny_llama_builder(TensorType::F32);
@@ -350,6 +339,14 @@ fn what_the_gpu_cannot_hold_is_refused() {
     assert_eq!(error.kind(), ErrorKind::OutOfMemory);
     let error = backend.cache(1, 12, 16).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::UnsupportedModel);
+    let error = backend.matrix(MatrixSource {
+        tensor_type: TensorType::Q8_0,
+        shape: [0, 32],
+        source_row: &|row| row,
+        unit: 8,
+        rows: &mut NoRows,
+    });
+    assert_eq!(error.err().unwrap().kind(), ErrorKind::InvalidModel);
 }
 
 /// Golden values of the real models; the GPU's activations are single precision.

@@ -12,19 +12,8 @@ use frontdesk_engine::{ErrorKind, config::Config};
 use frontdesk_kernels::matrix::Precision;
 use frontdesk_kernels::quant::{TensorType, dequantise};
 use std::io::Cursor;
-use support::gguf_maker::{
-    candle_type, pseudo_random, quantised, tiny_gemma3, tiny_llama, tiny_qwen2_builder,
-    tiny_qwen3_builder,
-};
-
-type TinyModel = fn(TensorType) -> Vec<u8>;
-
-const TINY_MODELS: [(&str, TinyModel); 4] = [
-    ("llama", tiny_llama),
-    ("gemma3", tiny_gemma3),
-    ("qwen2", |tensor_type| tiny_qwen2_builder(tensor_type).build()),
-    ("qwen3", |tensor_type| tiny_qwen3_builder(tensor_type).build()),
-];
+use support::comparing::{TINY_MODELS, difference, ids};
+use support::gguf_maker::{candle_type, pseudo_random, quantised, tiny_gemma3, tiny_llama};
 
 fn decoder(bytes: Vec<u8>, precision: Precision) -> Decoder<Cpu> {
     let mut file = ModelFile::open(Cursor::new(bytes)).unwrap();
@@ -52,19 +41,6 @@ fn run(decoder: &mut Decoder<Cpu>, ids: &[u32], step: usize) -> (Vec<f32>, Vec<V
     let mut logits = Vec::new();
     pollster::block_on(decoder.logits(&mut state, &[last], &mut logits)).unwrap();
     (logits, checkpoints)
-}
-
-/// Largest difference, relative to the root of the mean square of `expected`.
-fn difference(actual: &[f32], expected: &[f32]) -> f32 {
-    assert_eq!(actual.len(), expected.len());
-    let squares: f32 = expected.iter().map(|x| x * x).sum();
-    let rms = (squares / expected.len() as f32).sqrt().max(1e-6);
-    let largest = actual.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    largest / rms
-}
-
-fn ids(count: u32) -> Vec<u32> {
-    (0..count).map(|index| 3 + index * 7919 % 250).collect()
 }
 
 #[test]

@@ -11,6 +11,7 @@ pub use frontdesk_kernels::activation::Activation;
 pub use frontdesk_kernels::attention::{AttentionSpec, Segment};
 pub use frontdesk_kernels::pooling::Pooling;
 pub use frontdesk_kernels::quant::{TensorType, decode_codes};
+use frontdesk_kernels::rope::frequency;
 use std::future::Future;
 use std::ops::Range;
 
@@ -82,7 +83,7 @@ pub struct Expansion<'a, B: Backend> {
 impl RopeSpec {
     /// The angle by which pair `pair` of a head turns at `position`.
     pub fn angle(&self, position: usize, pair: usize) -> f64 {
-        let frequency = f64::from(self.base).powf(-2.0 * pair as f64 / self.dimensions as f64);
+        let frequency = frequency(pair, self.dimensions, self.base);
         position as f64 / f64::from(self.scale) * frequency
     }
 }

@@ -164,8 +164,9 @@ impl Backend for Gpu {
         tokens: usize,
         widths: [usize; COUNT],
     ) -> Result<[GpuTensor; COUNT]> {
-        let numbers = widths.iter().sum::<usize>() * tokens;
-        let buffer = self.recorder.storage(numbers as u64 * 4)?;
+        let width: u64 = widths.iter().map(|&width| width as u64).sum();
+        let bytes = (tokens as u64).saturating_mul(width).saturating_mul(4);
+        let buffer = self.recorder.storage(bytes)?;
         let mut offset = 0;
         Ok(widths.map(|width| {
             let tensor = Self::new_tensor(buffer.clone(), offset, width);

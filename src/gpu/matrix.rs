@@ -79,6 +79,9 @@ impl GpuMatrix {
     pub(crate) fn load(recorder: &mut Recorder, source: MatrixSource<'_>) -> Result<Self> {
         let MatrixSource { tensor_type, shape: [rows, columns], source_row, unit, rows: reader } =
             source;
+        if rows == 0 {
+            return Err(Error::invalid_model("a matrix has no rows"));
+        }
         let (form, file_bytes) = match (Form::of(tensor_type), tensor_type.bytes_of(columns)) {
             (Some(form), Some(bytes)) if columns % BLOCK == 0 && bytes > 0 => (form, bytes),
             _ => {
@@ -88,8 +91,7 @@ impl GpuMatrix {
             }
         };
         let (code_bytes, number_bytes) = form.row_bytes(columns);
-        let limits = recorder.device.device.limits();
-        let most = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+        let most = recorder.most_bytes();
         let most_rows =
             (most.saturating_sub(64) as usize / (code_bytes + number_bytes)) / unit * unit;
         if most_rows == 0 || rows.div_ceil(most_rows) > MOST_PARTS {

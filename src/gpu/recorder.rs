@@ -81,14 +81,19 @@ impl Recorder {
         }
     }
 
+    /// The largest buffer that kernels can read.
+    pub(crate) fn most_bytes(&self) -> u64 {
+        let limits = self.device.device.limits();
+        limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)
+    }
+
     /// A buffer of at least `bytes`.
     ///
     /// # Errors
     /// `OutOfMemory` for more than the device's buffers may have.
     pub(crate) fn buffer(&mut self, bytes: u64, usage: wgpu::BufferUsages) -> Result<Buffer> {
         let size = bytes.next_multiple_of(16).max(16);
-        let limits = self.device.device.limits();
-        let most = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+        let most = self.most_bytes();
         if size > most {
             let message = format!("a buffer of {size} bytes; this GPU's may have {most}");
             return Err(Error::new(ErrorKind::OutOfMemory, message));

@@ -15,6 +15,11 @@ pub struct RopeTable {
     sines: Vec<f32>,
 }
 
+/// How fast pair `pair` of a head of `dimensions` turns with the position: `base^(-2 pair / dimensions)`.
+pub fn frequency(pair: usize, dimensions: usize, base: f32) -> f64 {
+    f64::from(base).powf(-2.0 * pair as f64 / dimensions as f64)
+}
+
 impl RopeTable {
     /// Angles `position * base^(-2 i / dimensions)`, `i < dimensions / 2`; positions are divided
     /// by `scale` (linear scaling; 1 for none).
@@ -32,8 +37,7 @@ impl RopeTable {
         let (mut cosines, mut sines) = (try_zeros(length)?, try_zeros(length)?);
         for (index, (cosine, sine)) in cosines.iter_mut().zip(&mut sines).enumerate() {
             let (position, pair) = (index / half, index % half);
-            let frequency = f64::from(base).powf(-2.0 * pair as f64 / dimensions as f64);
-            let angle = position as f64 / f64::from(scale) * frequency;
+            let angle = position as f64 / f64::from(scale) * frequency(pair, dimensions, base);
             (*cosine, *sine) = (angle.cos() as f32, angle.sin() as f32);
         }
         Ok(Self { half, cosines, sines })
