@@ -21,9 +21,11 @@ Usage: ./build.sh VERB [options]
   test [PART...]         set up and run every test, or only the named parts:
                          lint unit golden gpu hostile browser
   lint                   the same as "test lint": formatting, clippy, licences, shell, TypeScript
-  bench [--quick] [--json FILE]
+  bench [--backend wasm] [--quick] [--json FILE]
                          time it beside wllama, llama.cpp and onnxruntime; without --quick the
                          results go into docs/performance.md, which has all options
+  bench --backend webgpu [--rounds N] [--limit SECONDS] [--engines NAME,...] [--json FILE]
+                         time it on WebGPU beside wllama and onnxruntime-web; docs/gpu.md has figures
   decisions              learn, certify and try tasks on public data sets, half an hour; the figures
                          go into docs/decisions.md
   demo [--port N]        set up, build and serve the demo on http://127.0.0.1:8080
@@ -57,8 +59,24 @@ verb_build() {
   build_www
 }
 
-# Beside its peers on this machine; options go to bench/run.mjs.
+# Beside its peers on this machine; all options but --backend go to the benchmark's program.
 verb_bench() {
+  local backend=wasm options=()
+  while [ $# -gt 0 ]; do
+    case "$1" in
+      --backend) backend=${2:-} && shift $(($# > 1 ? 2 : 1)) ;;
+      --backend=*) backend=${1#--backend=} && shift ;;
+      *) options+=("$1") && shift ;;
+    esac
+  done
+  case "$backend" in
+    wasm | webgpu) "bench_$backend" ${options[@]+"${options[@]}"} ;;
+    *) usage_error "bench has no backend \"$backend\"; it has: wasm webgpu" ;;
+  esac
+}
+
+# On the CPU, in the browser and natively.
+bench_wasm() {
   setup_chromium
   setup_models smollm2-135m-instruct gemma3-270m minilm-l6
   verb_build
@@ -77,6 +95,15 @@ verb_bench() {
   kernels=$(bind_kernel_bench relaxed)
   node bench/profile.mjs --module "$kernels" --model "$FRONTDESK_CACHE/models/smollm2-135m-instruct.gguf"
   node bench/run.mjs "$@"
+}
+
+# On the adapter of Chromium's WebGPU, which is SwiftShader: right, and slow.
+bench_webgpu() {
+  setup_chromium
+  setup_models smollm2-135m-instruct
+  verb_build
+  setup_bench_packages
+  node bench/webgpu.mjs "$@"
 }
 
 # Figures of trained tasks, from data sets that are not kept here.

@@ -24,7 +24,8 @@ const USAGE = `Usage: ./build.sh bench [--quick] [--json FILE] [--rounds N] [--e
   --rounds N      1 to ${MOST_ROUNDS - 1}; default 5, quick 2
   --engines LIST  only these: ${Object.keys(ENGINES).join(', ')}
 
-A run with neither --quick nor --engines also writes docs/performance.md and docs/results.`;
+A run with neither --quick nor --engines also writes docs/performance.md and docs/results.
+With --backend webgpu another benchmark runs, which has options of its own.`;
 
 const here = fileURLToPath(new URL('./', import.meta.url));
 const started = performance.now();

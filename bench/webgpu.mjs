@@ -1,5 +1,5 @@
 // Times Frontdesk and its peers on WebGPU, all on one adapter and in one run: SwiftShader, where there is no GPU.
-// Usage: node webgpu.mjs [--json FILE] [--rounds N] [--limit SECONDS] [--engines NAME,...]
+// Started by ./build.sh bench --backend webgpu.
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -30,12 +30,22 @@ const ROWS = [
   { engine: 'ort_web', asked: 'WebGPU without subgroups', load: { backend: 'webgpu' }, subgroups: false },
   { engine: 'ort_web', asked: 'CPU', load: { backend: 'wasm' } },
 ];
+const ENGINE_NAMES = [...new Set(ROWS.map(({ engine }) => engine))];
 const FLAGS = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
 const PROMPT_TOKENS = 64;
 const NEW_TOKENS = 8;
 const WARM_UP_TOKENS = 3;
 const LOOK_MS = 300;
 const ASK_MS = 30_000;
+const DEFAULT_ROUNDS = 3;
+const DEFAULT_LIMIT_S = 400;
+
+const USAGE = `Usage: ./build.sh bench --backend webgpu [--rounds N] [--limit SECONDS] [--engines NAME,...] [--json FILE]
+
+  --rounds N       1 to ${MOST_ROUNDS - 1}; default ${DEFAULT_ROUNDS}
+  --limit SECONDS  that each row may take, loading included; default ${DEFAULT_LIMIT_S}
+  --engines LIST   only these: ${ENGINE_NAMES.join(', ')}
+  --json FILE      write the results there`;
 
 const here = fileURLToPath(new URL('./', import.meta.url));
 const started = performance.now();
@@ -45,7 +55,7 @@ async function main() {
   const options = readOptions();
   const context = {
     date: new Date().toISOString().slice(0, 10),
-    command: ['node bench/webgpu.mjs', ...process.argv.slice(2)].join(' '),
+    command: ['./build.sh bench --backend webgpu', ...process.argv.slice(2)].join(' '),
     commit: commit(),
     machine: describeMachine({ chromium: EXECUTABLE }),
     prompt_tokens: PROMPT_TOKENS,
@@ -53,7 +63,7 @@ async function main() {
     limit_s: options.limit,
   };
   const [{ model }] = plan({ quick: true });
-  const python = await preparePython(model);
+  const python = options.engines.some((name) => ENGINES[name].onnx) ? await preparePython(model) : {};
   const server = await serve(
     {
       '/frontdesk/': SDK,
@@ -98,21 +108,26 @@ async function main() {
 }
 
 function readOptions() {
-  const { values } = parseArgs({
-    options: {
-      json: { type: 'string' },
-      rounds: { type: 'string', default: '3' },
-      limit: { type: 'string', default: '400' },
-      engines: { type: 'string', default: [...new Set(ROWS.map(({ engine }) => engine))].join() },
-    },
-  });
-  const [rounds, limit] = [Number(values.rounds), Number(values.limit)];
-  if (!(Number.isInteger(rounds) && rounds >= 1 && rounds < MOST_ROUNDS)) throw new Error('--rounds is out of range');
-  if (!(limit > 0)) throw new Error('--limit is out of range');
-  const engines = values.engines.split(',');
-  const unknown = engines.find((name) => !ROWS.some(({ engine }) => engine === name));
-  if (unknown !== undefined) throw new Error(`there is no engine "${unknown}"`);
-  return { json: values.json, rounds, limit, engines };
+  try {
+    const { values } = parseArgs({
+      options: {
+        json: { type: 'string' },
+        rounds: { type: 'string', default: String(DEFAULT_ROUNDS) },
+        limit: { type: 'string', default: String(DEFAULT_LIMIT_S) },
+        engines: { type: 'string', default: ENGINE_NAMES.join() },
+      },
+    });
+    const [rounds, limit] = [Number(values.rounds), Number(values.limit)];
+    if (!(Number.isInteger(rounds) && rounds >= 1 && rounds < MOST_ROUNDS)) throw new Error('--rounds is out of range');
+    if (!(limit > 0)) throw new Error('--limit is out of range');
+    const engines = values.engines.split(',');
+    const unknown = engines.find((name) => !ENGINE_NAMES.includes(name));
+    if (unknown !== undefined) throw new Error(`there is no engine "${unknown}"`);
+    return { json: values.json, rounds, limit, engines };
+  } catch (error) {
+    console.error(`bench: ${error.message}\n\n${USAGE}`);
+    process.exit(2);
+  }
 }
 
 /** Where this fails only onnxruntime is missing, with this reason. */

@@ -13,7 +13,7 @@ use frontdesk_engine::language_model::LanguageModel;
 use frontdesk_engine::model_file::ModelFile;
 use frontdesk_engine::sampler::SamplerOptions;
 use frontdesk_engine::state::State;
-use frontdesk_gpu::{Gpu, Limits, Options};
+use frontdesk_gpu::{Gpu, Limits, Options, Sharing};
 use frontdesk_kernels::matrix::Precision;
 use frontdesk_kernels::quant::TensorType;
 use pollster::block_on;
@@ -33,7 +33,11 @@ fn tolerance(tensor_type: TensorType) -> f32 {
 }
 
 fn gpu() -> Gpu {
-    block_on(Gpu::open(Options { limits: Limits::Base, allow_software: true }))
+    sharing(Sharing::OfAdapter)
+}
+
+fn sharing(sharing: Sharing) -> Gpu {
+    block_on(Gpu::open(Options { limits: Limits::Base, allow_software: true, sharing }))
         .expect("a Vulkan adapter is needed")
 }
 
@@ -83,16 +87,18 @@ fn trace<B: Backend>(decoder: &mut Decoder<B>) -> Trace {
 fn compare(name: &str, make: TinyModel) {
     for tensor_type in TensorType::ALL {
         let expected = trace(&mut decoder(make(tensor_type), cpu()));
-        let actual = trace(&mut decoder(make(tensor_type), gpu()));
-        assert_eq!(actual.len(), expected.len());
-        let mut worst: f32 = 0.0;
-        for ((place, actual), (_, expected)) in actual.iter().zip(&expected) {
-            let difference = difference(actual, expected);
-            worst = worst.max(difference);
-            let most = tolerance(tensor_type);
-            assert!(difference < most, "{name} {tensor_type:?} {place}: {difference}");
+        for how in [Sharing::Together, Sharing::Alone] {
+            let actual = trace(&mut decoder(make(tensor_type), sharing(how)));
+            assert_eq!(actual.len(), expected.len());
+            let mut worst: f32 = 0.0;
+            for ((place, actual), (_, expected)) in actual.iter().zip(&expected) {
+                let difference = difference(actual, expected);
+                worst = worst.max(difference);
+                let most = tolerance(tensor_type);
+                assert!(difference < most, "{name} {tensor_type:?} {how:?} {place}: {difference}");
+            }
+            println!("{name} {tensor_type:?} {how:?}: {} checkpoints, {worst:.2e}", actual.len());
         }
-        println!("{name} {tensor_type:?}: {} checkpoints, {worst:.2e}", actual.len());
     }
 }
 

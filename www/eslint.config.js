@@ -3,7 +3,7 @@ import eslint from '@eslint/js';
 import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
-const workerSide = ['engine_module', 'glue', 'model_place', 'reading', 'threads', 'job_queue', 'store', 'download', 'task_folder', 'task_shelf'];
+const workerSide = ['engine_module', 'glue', 'model_place', 'reading', 'speed', 'threads', 'job_queue', 'store', 'download', 'task_folder', 'task_shelf'];
 
 const variants = ['simd', 'relaxed', 'simd-threads', 'relaxed-threads'];
 
@@ -16,6 +16,8 @@ const layers = {
   wire_errors: ['protocol', 'errors'],
   stream: ['abort'],
   model_folder: ['protocol'],
+  adapter: ['protocol'],
+  verdicts: ['protocol', 'model_folder'],
   variant: ['protocol', 'wasm-feature-detect'],
   turns: ['abort'],
   checks: ['protocol', 'errors'],
@@ -32,7 +34,7 @@ const layers = {
   'providers/provider': ['protocol', 'errors'],
 };
 for (const name of workerSide) {
-  layers[name] = [...workerSide, 'protocol', 'errors', 'wire_errors', 'abort', 'model_folder', 'variant', ...variants.map((variant) => `wasm/${variant}/frontdesk`)];
+  layers[name] = [...workerSide, 'protocol', 'errors', 'wire_errors', 'abort', 'model_folder', 'adapter', 'verdicts', 'variant', ...variants.map((variant) => `wasm/${variant}/frontdesk`)];
 }
 layers.worker = layers.store;
 layers.thread_worker = ['glue', 'threads'];

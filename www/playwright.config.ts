@@ -20,7 +20,7 @@ export default defineConfig({
     {
       name: 'chromium',
       testMatch: '**/*.spec.ts',
-      testIgnore: ['**/unit/**', '**/webgpu.spec.ts'],
+      testIgnore: ['**/unit/**', '**/*webgpu.spec.ts'],
       use: {
         browserName: 'chromium',
         headless: true,
@@ -33,7 +33,7 @@ export default defineConfig({
     {
       // The GPU is Chromium's software adapter: right, and slow.
       name: 'webgpu',
-      testMatch: '**/webgpu.spec.ts',
+      testMatch: '**/*webgpu.spec.ts',
       timeout: 300_000,
       use: {
         browserName: 'chromium',

@@ -2,7 +2,7 @@
 
 use crate::buffers::{Buffer, GpuCache, GpuCursor, GpuRope, GpuTensor, GpuVector, Run, Token};
 use crate::choice::{AHEAD, Choices};
-use crate::device::{AdapterReport, Device, Options};
+use crate::device::{AdapterReport, Device, Options, Sharing};
 use crate::kernels::Kernel;
 use crate::matrix::{GpuMatrix, MOST_PARTS};
 use crate::project::Norm;
@@ -16,6 +16,8 @@ use frontdesk_engine::{Error, ErrorKind, Result};
 /// Computes on a GPU.
 pub struct Gpu {
     pub(crate) recorder: Recorder,
+    /// Whether threads compute alone, not in workgroups that share what they load.
+    pub(crate) is_alone: bool,
     /// Norms and biases of the model, each from a multiple of 4 on.
     vector_values: Vec<f32>,
     vector_buffer: Option<Buffer>,
@@ -60,7 +62,12 @@ impl Gpu {
     pub async fn open(options: Options) -> Result<Self> {
         let mut recorder = Recorder::new(Device::open(options).await?);
         let unused = recorder.storage(16)?;
+        let is_alone = match options.sharing {
+            Sharing::OfAdapter => recorder.device.report.is_software,
+            sharing => sharing == Sharing::Alone,
+        };
         Ok(Self {
+            is_alone,
             recorder,
             vector_values: Vec::new(),
             vector_buffer: None,

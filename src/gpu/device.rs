@@ -11,6 +11,20 @@ pub struct Options {
     pub limits: Limits,
     /// Whether an adapter will do that computes on the CPU.
     pub allow_software: bool,
+    /// How threads share the work.
+    pub sharing: Sharing,
+}
+
+/// How threads share the work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sharing {
+    /// As suits the adapter: alone where it computes on the CPU.
+    #[default]
+    OfAdapter,
+    /// Many threads for few sums each, which hide each other's loads.
+    Together,
+    /// Few threads for many sums each: a load of theirs serves more products.
+    Alone,
 }
 
 /// What a device may be asked for.

@@ -1,5 +1,9 @@
 //! The kernels: which files make each, and the constants it is specialised by.
 
+use frontdesk_engine::{Error, ErrorKind, Result};
+use minijinja::Environment;
+use std::collections::BTreeMap;
+
 /// A kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kernel {
@@ -7,10 +11,12 @@ pub(crate) enum Kernel {
     AddPositions,
     ProjectOne,
     ProjectMany,
+    ProjectAlone,
     RmsNorm,
     LayerNorm,
     WriteCache,
     Attention,
+    AttentionAlone,
     JoinSplits,
     Gate,
     CopyRows,
@@ -23,7 +29,7 @@ pub(crate) enum Kernel {
 pub(crate) type Constant = (&'static str, bool);
 
 /// Most constants of a kernel.
-pub(crate) const MOST_CONSTANTS: usize = 10;
+pub(crate) const MOST_CONSTANTS: usize = 12;
 
 /// What a kernel is made of.
 pub(crate) struct Recipe {
@@ -39,7 +45,20 @@ const PART: &str = include_str!("shaders/part.wgsl");
 const ACTIVATION: &str = include_str!("shaders/activation.wgsl");
 const CURSOR: &str = include_str!("shaders/cursor.wgsl");
 const ROTATE: &str = include_str!("shaders/rotate.wgsl");
+const SEEN: &str = include_str!("shaders/seen.wgsl");
 const CHOICE: &str = include_str!("shaders/choice.wgsl");
+
+const ATTENTION: &[Constant] = &[
+    ("HEADS", false),
+    ("KV_HEADS", false),
+    ("DIMENSIONS", false),
+    ("GROUP", false),
+    ("SPLITS", false),
+    ("WINDOW", false),
+    ("CAUSAL", true),
+    ("NORM", true),
+    ("ROPE", true),
+];
 
 impl Kernel {
     pub(crate) fn recipe(self) -> Recipe {
@@ -75,6 +94,9 @@ impl Kernel {
                     ("NORM", true),
                     ("UPDATE", true),
                     ("ACTIVATION", false),
+                    ("SLOTS", false),
+                    ("LANES", false),
+                    ("ROWS", false),
                 ],
             },
             Kernel::ProjectMany => Recipe {
@@ -87,6 +109,16 @@ impl Kernel {
                     ("MODE", false),
                     ("ACTIVATION", false),
                     ("TILE", false),
+                ],
+            },
+            Kernel::ProjectAlone => Recipe {
+                parts: 1,
+                preambles: &[ACTIVATION],
+                source: include_str!("shaders/project_alone.wgsl"),
+                constants: &[
+                    ("FORM_0", false),
+                    ("TILE", false),
+                    ("ROWS", false),
                 ],
             },
             Kernel::RmsNorm => Recipe {
@@ -114,19 +146,15 @@ impl Kernel {
             },
             Kernel::Attention => Recipe {
                 parts: 0,
-                preambles: &[CURSOR, ROTATE],
+                preambles: &[CURSOR, ROTATE, SEEN],
                 source: include_str!("shaders/attention.wgsl"),
-                constants: &[
-                    ("HEADS", false),
-                    ("KV_HEADS", false),
-                    ("DIMENSIONS", false),
-                    ("GROUP", false),
-                    ("SPLITS", false),
-                    ("WINDOW", false),
-                    ("CAUSAL", true),
-                    ("NORM", true),
-                    ("ROPE", true),
-                ],
+                constants: ATTENTION,
+            },
+            Kernel::AttentionAlone => Recipe {
+                parts: 0,
+                preambles: &[CURSOR, ROTATE, SEEN],
+                source: include_str!("shaders/attention_alone.wgsl"),
+                constants: ATTENTION,
             },
             Kernel::JoinSplits => Recipe {
                 parts: 0,
@@ -169,8 +197,12 @@ impl Kernel {
 }
 
 impl Recipe {
-    /// The WGSL of a kernel whose constants have these values.
-    pub(crate) fn wgsl(&self, values: &[u32; MOST_CONSTANTS]) -> String {
+    /// The WGSL of a kernel whose constants have these values. The shaders are templates: what they repeat
+    /// stands in loops over numbers that are known here.
+    ///
+    /// # Errors
+    /// `Backend` for a shader that is no template.
+    pub(crate) fn wgsl(&self, values: &[u32; MOST_CONSTANTS]) -> Result<String> {
         let mut text = String::new();
         for ((name, is_truth), value) in self.constants.iter().zip(values) {
             text += &match is_truth {
@@ -178,13 +210,20 @@ impl Recipe {
                 false => format!("const {name} = {value}u;\n"),
             };
         }
+        let mut template = String::new();
         if self.parts > 0 {
-            text += WEIGHTS;
+            template += WEIGHTS;
+            template += PART;
         }
-        for part in 0..self.parts {
-            text += &PART.replace('#', &part.to_string());
-        }
-        self.preambles.iter().for_each(|preamble| text += preamble);
-        text + self.source
+        self.preambles.iter().for_each(|preamble| template += preamble);
+        template += self.source;
+        let mut known: BTreeMap<&str, u32> =
+            self.constants.iter().map(|(name, _)| *name).zip(values.iter().copied()).collect();
+        known.insert("parts", self.parts);
+        let environment = Environment::new();
+        let rendered = environment.render_str(&template, &known).map_err(|cause| {
+            Error::new(ErrorKind::Backend, "a shader is no template").with_source(cause.to_string())
+        })?;
+        Ok(text + &rendered)
     }
 }

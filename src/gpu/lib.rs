@@ -18,6 +18,6 @@ mod recorder;
 mod self_test;
 
 pub use backend::Gpu;
-pub use device::{AdapterReport, Limits, Options};
+pub use device::{AdapterReport, Limits, Options, Sharing};
 pub use recorder::Counters;
 pub use self_test::self_test;

@@ -183,8 +183,15 @@ impl Gpu {
         let (norm, epsilon) = transform.norm.map_or((0, 0.0), |(w, epsilon)| (w.fourth(), epsilon));
         let vectors = self.vectors();
         let table = transform.rope.map_or(&self.unused, |rope| &rope.table);
+        let tokens = at.count();
+        let threads = (heads / group * splits * tokens).div_ceil(4);
+        let wide = threads.min(MOST_GROUPS);
+        let (kernel, grid) = match self.is_alone {
+            true => (Kernel::AttentionAlone, [wide, threads.div_ceil(wide), 1]),
+            false => (Kernel::Attention, [heads / group, splits, tokens]),
+        };
         self.recorder.dispatch(&Call {
-            kernel: Kernel::Attention,
+            kernel,
             constants: &[
                 heads,
                 cache.heads,
@@ -205,8 +212,8 @@ impl Gpu {
                 &cache.values,
                 &to,
             ],
-            site: &[queries.offset / 4, norm, epsilon.to_bits(), spec.scale.to_bits()],
-            grid: [heads / group, splits, at.count()],
+            site: &[queries.offset / 4, norm, epsilon.to_bits(), spec.scale.to_bits(), tokens],
+            grid,
         });
         if splits > 1 {
             self.recorder.dispatch(&Call {

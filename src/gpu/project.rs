@@ -102,11 +102,13 @@ impl Gpu {
         ];
         let vectors = self.vectors();
         let added = if update.is_some() { self.update.buffer(&self.unused) } else { &x.buffer };
-        // A workgroup has 8 gates or 16 rows.
+        let [slots, lanes, slot_rows] =
+            if self.is_alone { [4, 1, ALONE_ROWS] } else { [8, 8, 2] };
         let groups = match out.mode {
-            Mode::Gate => rows(0).div_ceil(8),
-            _ => (rows(0) + rows(1) + rows(2)).div_ceil(16),
-        };
+            Mode::Gate => rows(0).div_ceil(slot_rows / 2),
+            _ => (0..MOST_PARTS).map(|index| rows(index).div_ceil(slot_rows)).sum::<u32>(),
+        }
+        .div_ceil(slots);
         let wide = groups.min(MOST_GROUPS);
         self.recorder.dispatch(&Call {
             kernel: Kernel::ProjectOne,
@@ -120,6 +122,9 @@ impl Gpu {
                 u32::from(norm.is_some()),
                 u32::from(update.is_some()),
                 activation_number(out.activation),
+                slots,
+                lanes,
+                slot_rows,
             ],
             buffers: &[
                 &a.part.buffer,
@@ -148,47 +153,46 @@ impl Gpu {
         out: &Output<'_>,
     ) {
         let vectors = self.vectors();
+        let columns = product.0.columns;
+        let [mode, activation] = [out.mode as u32, activation_number(out.activation)];
+        let is_alone = self.is_alone;
+        let [large_tile, small_tile] = if is_alone { [16, 4] } else { [64, 16] };
         // Whole large tiles, and the rest in one more or in small ones, whichever computes less for nothing.
-        let rest = tokens % LARGE_TILE;
-        let large = tokens / LARGE_TILE + u32::from(rest > LARGE_TILE / 2);
-        let left = tokens.saturating_sub(large * LARGE_TILE);
+        let rest = tokens % large_tile;
+        let large = tokens / large_tile + u32::from(rest > large_tile / 2);
+        let left = tokens.saturating_sub(large * large_tile);
+        let tiles = [
+            (large_tile, 0, large),
+            (small_tile, large * large_tile, left.div_ceil(small_tile)),
+        ];
         for piece in pieces(&product) {
-            for (tile, first, tiles) in [
-                (LARGE_TILE, 0, large),
-                (SMALL_TILE, large * LARGE_TILE, left.div_ceil(SMALL_TILE)),
-            ] {
-                if tiles == 0 {
-                    continue;
-                }
-                self.recorder.dispatch(&Call {
+            let Part { buffer, rows, numbers } = piece.part;
+            let form = piece.form as u32;
+            for (tile, first, count) in tiles.into_iter().filter(|(.., count)| *count > 0) {
+                let mut call = Call {
                     kernel: Kernel::ProjectMany,
-                    constants: &[
-                        product.0.columns,
-                        piece.form as u32,
-                        out.mode as u32,
-                        activation_number(out.activation),
-                        tile,
-                    ],
-                    buffers: &[&piece.part.buffer, x, &vectors, out.buffer],
-                    site: &[
-                        first,
-                        tokens,
-                        piece.part.rows,
-                        piece.part.numbers,
-                        piece.output,
-                        stride,
-                        piece.bias,
-                    ],
-                    grid: [piece.part.rows.div_ceil(64), tiles, 1],
-                });
+                    constants: &[columns, form, mode, activation, tile],
+                    buffers: &[buffer, x, &vectors, out.buffer],
+                    site: &[first, tokens, *rows, *numbers, piece.output, stride, piece.bias],
+                    grid: [rows.div_ceil(64), count, 1],
+                };
+                let constants = [form, tile, ALONE_ROWS];
+                let more = [columns / 32, mode, activation];
+                let site = [call.site, &more].concat();
+                if is_alone {
+                    call.kernel = Kernel::ProjectAlone;
+                    call.constants = &constants;
+                    call.site = &site;
+                    call.grid[0] = rows.div_ceil(ALONE_ROWS * 4);
+                }
+                self.recorder.dispatch(&call);
             }
         }
     }
 }
 
-/// Tokens of a tile.
-const LARGE_TILE: u32 = 64;
-const SMALL_TILE: u32 = 16;
+/// Rows of a thread that computes alone.
+const ALONE_ROWS: u32 = 16;
 
 /// Most workgroups of a grid's side.
 pub(crate) const MOST_GROUPS: u32 = 65_535;

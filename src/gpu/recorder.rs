@@ -159,7 +159,11 @@ impl Recorder {
             return pipeline.clone();
         }
         let (kernel, constants) = key;
-        let source = kernel.recipe().wgsl(&constants);
+        // Without its text the module is invalid, which is an error of its own.
+        let source = kernel.recipe().wgsl(&constants).unwrap_or_else(|error| {
+            self.device.failures.note(error.kind(), error.to_string());
+            String::new()
+        });
         let label = format!("{kernel:?}");
         let module = self.device.device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(&label),

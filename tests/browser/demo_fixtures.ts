@@ -177,6 +177,20 @@ export function sentence(page: Page) {
   return page.getByTestId('answer-sentence');
 }
 
+/** Opens what stands behind the chip: where the model computes, and the switch. */
+export async function openFacts(page: Page): Promise<void> {
+  await page.locator('.readiness summary').click();
+  await expect(page.getByRole('group', { name: 'Compute on' })).toBeVisible();
+}
+
+export function fact(page: Page, name: string) {
+  return page.locator('.readiness-facts .fact', { has: page.getByText(name, { exact: true }) });
+}
+
+export function backendChoice(page: Page, name: 'Auto' | 'CPU' | 'GPU') {
+  return page.getByRole('radio', { name, exact: true });
+}
+
 export async function setThreshold(page: Page, threshold: number): Promise<void> {
   await page.getByRole('slider').fill(String(threshold));
 }

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, Page } from '@playwright/test';
-import { counter, expect, expectAccessible, expectNothingLeft, ready, sidewaysScroll, startDemo, startedDemo, test, type Demo } from './demo_fixtures.ts';
+import { backendChoice, counter, expect, expectAccessible, expectNothingLeft, fact, openFacts, ready, sidewaysScroll, startDemo, startedDemo, test, type Demo } from './demo_fixtures.ts';
 
 const LEARN_TIMEOUT_MS = 60_000;
 const THINGS = ['the blue lamp', 'my coffee machine', 'a pair of shoes', 'the garden chairs', 'my phone case', 'the winter jacket', 'a set of knives', 'the desk'];
@@ -269,13 +269,13 @@ test('a server without the learning model answers all the same, and the tab says
   }
 });
 
-/** A demo of its own whose workers begin with this code. */
+/** A demo of its own whose workers begin with this code, in a block of its own. */
 async function withWorkers(browser: Browser, code: string, run: (demo: Demo) => Promise<void>): Promise<void> {
   const server = await startDemo({});
   const context = await browser.newContext();
   await context.route('**/worker.js', async (route) => {
     const response = await route.fetch();
-    await route.fulfill({ response, body: `${code}\n${await response.text()}` });
+    await route.fulfill({ response, body: `{ ${code} }\n${await response.text()}` });
   });
   try {
     const demo = await startedDemo(server, await context.newPage());
@@ -291,6 +291,14 @@ test('a browser that keeps nothing learns all the same, and says so', async ({ b
   const noFiles = "navigator.storage.getDirectory = () => Promise.reject(new DOMException('denied', 'SecurityError'));";
   await withWorkers(browser, noFiles, async (demo) => {
     await learnt(demo);
+    await expect(demo.page.getByText('This browser cannot keep it')).toBeVisible();
+    // A model that is loaded anew gets it from the one before.
+    await openFacts(demo.page);
+    await backendChoice(demo.page, 'CPU').check();
+    await backendChoice(demo.page, 'Auto').check();
+    await expect(fact(demo.page, 'Why not the GPU')).toContainText('There is no GPU adapter', { timeout: LEARN_TIMEOUT_MS });
+    await demo.page.keyboard.press('Escape');
+    await expect(demo.page.getByRole('button', { name: 'Forget' })).toBeEnabled();
     await expect(demo.page.getByText('This browser cannot keep it')).toBeVisible();
   });
 });

@@ -33,6 +33,8 @@ const glueStaysOutside = {
   },
 };
 
+const { version } = JSON.parse(await readFile(join(here, 'package.json'), 'utf8'));
+
 await rm(dist, { recursive: true, force: true });
 const bundle = await build({
   absWorkingDir: here,
@@ -40,6 +42,7 @@ const bundle = await build({
   outdir: dist,
   bundle: true,
   format: 'esm',
+  define: { FRONTDESK_VERSION: JSON.stringify(version) },
   target: ['es2022'],
   sourcemap: true,
   metafile: true,

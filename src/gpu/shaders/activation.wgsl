@@ -1,4 +1,4 @@
-// Preamble: what ACTIVATION makes of a number; the formulas are those of the CPU's kernels.
+// Preamble: what an activation makes of a number; the formulas are those of the CPU's kernels.
 
 const SILU = 1u;
 const GELU_TANH = 2u;
@@ -6,12 +6,12 @@ const GELU_ERF = 3u;
 
 fn sigmoid(x: f32) -> f32 { return 1.0 / (1.0 + exp(min(-x, 88.0))); }
 
-fn activate(x: f32) -> f32 {
-  if ACTIVATION == SILU {
+fn activate(x: f32, activation: u32) -> f32 {
+  if activation == SILU {
     return x * sigmoid(x);
-  } else if ACTIVATION == GELU_TANH {
+  } else if activation == GELU_TANH {
     return x * sigmoid(1.595769 * (x + 0.044715 * x * x * x));
-  } else if ACTIVATION == GELU_ERF {
+  } else if activation == GELU_ERF {
     // Abramowitz and Stegun, 7.1.26.
     let size = abs(x);
     let t = 1.0 / (1.0 + 0.23164189 * size);

@@ -11,7 +11,7 @@ struct Site { numbers: u32, bias: u32 }
 fn main(@builtin(global_invocation_id) thread: vec3u) {
   let eighth = thread.x;
   if eighth >= COLUMNS / 8u { return; }
-  let eight = weights0(cursor[thread.y].position, eighth, site.numbers);
+  let eight = weights0(cursor[thread.y].position * (COLUMNS / 32u) + eighth / 4u, eighth % 4u, site.numbers);
   let at = thread.y * (COLUMNS / 4u) + eighth * 2u;
   x[at] += eight.a + vectors[site.bias + eighth * 2u];
   x[at + 1u] += eight.b + vectors[site.bias + eighth * 2u + 1u];

@@ -13,11 +13,11 @@ fn main(@builtin(global_invocation_id) thread: vec3u) {
   let row = cursor[thread.y].id;
   var eight: Eight;
   if row < site.rows.x {
-    eight = weights0(row, eighth, site.numbers.x);
+    eight = weights0(row * (COLUMNS / 32u) + eighth / 4u, eighth % 4u, site.numbers.x);
   } else if row < site.rows.x + site.rows.y {
-    eight = weights1(row - site.rows.x, eighth, site.numbers.y);
+    eight = weights1((row - site.rows.x) * (COLUMNS / 32u) + eighth / 4u, eighth % 4u, site.numbers.y);
   } else {
-    eight = weights2(row - site.rows.x - site.rows.y, eighth, site.numbers.z);
+    eight = weights2((row - site.rows.x - site.rows.y) * (COLUMNS / 32u) + eighth / 4u, eighth % 4u, site.numbers.z);
   }
   let at = thread.y * (COLUMNS / 4u) + eighth * 2u;
   out[at] = eight.a * site.scale;

@@ -9,5 +9,5 @@ struct Site { count: u32 }
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) thread: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let i = thread.x + thread.y * groups.x * 64u;
-  if i < site.count { gate[i] = activate(gate[i]) * up[i]; }
+  if i < site.count { gate[i] = activate(gate[i], ACTIVATION) * up[i]; }
 }

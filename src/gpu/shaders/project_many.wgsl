@@ -18,6 +18,7 @@ struct Site {
 
 const NONE = 0xffffffffu;
 const WIDTH = COLUMNS / 4u;
+const BLOCKS = COLUMNS / 32u;
 
 // Threads that run together read one input, or weights that lie together.
 var<workgroup> weights: array<f32, 2048>;   // [32 columns, 64 rows]
@@ -51,7 +52,7 @@ fn write_rows(token: u32, row: u32, value: vec4f) {
     if r < site.rows {
       let index = site.output + token * site.stride + r;
       let v = value[i] + bias(r);
-      if MODE == 1u { out[index] += v; } else { out[index] = activate(v); }
+      if MODE == 1u { out[index] += v; } else { out[index] = activate(v, ACTIVATION); }
     }
   }
 }
@@ -73,8 +74,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   var a6 = vec4f(0.0); var b6 = vec4f(0.0);
   var a7 = vec4f(0.0); var b7 = vec4f(0.0);
   for (var block = 0u; block < BLOCKS; block++) {
-    let w = codes0(row, block);
-    let n = numbers0(row, block, site.numbers);
+    let w = codes0(row * BLOCKS + block);
+    let n = numbers0(row * BLOCKS + block, site.numbers);
     keep_weights(thread, w.a * n.x + n.y);
     keep_weights(thread + 256u, w.b * n.x + n.y);
     keep_weights(thread + 512u, w.c * n.x + n.y);

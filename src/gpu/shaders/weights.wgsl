@@ -12,11 +12,17 @@ const HALVES = 3u;     // 8 weights in a vector
 const BFLOATS = 4u;    // the same, bfloat16
 const SINGLES = 5u;    // 4 weights in a vector
 
-const BLOCKS = COLUMNS / 32u;
+// Codes are masked where they are and scaled by powers of two, which is exact; a software adapter takes a shift by a
+// vector, and a conversion from unsigned numbers, apart.
+const PLACES = vec4f(1.0, 0x1p-8, 0x1p-16, 0x1p-24);
 
-fn low(word: u32) -> vec4f { return vec4f((vec4u(word) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(15u)); }
-fn high(word: u32) -> vec4f { return vec4f((vec4u(word) >> vec4u(4u, 12u, 20u, 28u)) & vec4u(15u)); }
-fn bytes(word: u32) -> vec4f { return vec4f((vec4u(word) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(255u)); }
+fn low(word: u32) -> vec4f {
+  return vec4f(vec4i(vec4u(word) & vec4u(0xfu, 0xf00u, 0xf0000u, 0xf000000u))) * PLACES;
+}
+fn high(word: u32) -> vec4f { return low(word >> 4u); }
+fn bytes(word: u32) -> vec4f {
+  return vec4f(vec3f(vec3i(vec3u(word) & vec3u(0xffu, 0xff00u, 0xff0000u))) * PLACES.xyz, f32(i32(word >> 24u)));
+}
 fn halves(a: u32, b: u32) -> vec4f { return vec4f(unpack2x16float(a), unpack2x16float(b)); }
 fn bfloats(a: u32, b: u32) -> vec4f {
   return bitcast<vec4f>(vec4u(a << 16u, a & 0xffff0000u, b << 16u, b & 0xffff0000u));

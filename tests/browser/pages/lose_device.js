@@ -1,15 +1,20 @@
-// Destroys the GPU device in the midst of the first chat; later devices stay, unless there shall be no other adapter.
+// Destroys the GPU device in the midst of the first chat. With `last` there is no other adapter then, with `each` later devices
+// are destroyed too: at every fourth token. Else they stay.
 /* global GPU, GPUAdapter, GPUQueue */
 const { requestDevice } = GPUAdapter.prototype;
 const { requestAdapter } = GPU.prototype;
 const { submit } = GPUQueue.prototype;
-const isLast = new URL(self.location.href).searchParams.has('last');
+const { postMessage } = self;
+const wishes = new URL(self.location.href).searchParams;
+const isLast = wishes.has('last');
+const isEach = wishes.has('each');
+let told = 0;
 let device;
 let left = Infinity;
 
 GPUAdapter.prototype.requestDevice = async function (...options) {
   const opened = await requestDevice.apply(this, options);
-  device ??= opened;
+  if (isEach || device === undefined) device = opened;
   return opened;
 };
 GPU.prototype.requestAdapter = function (...options) {
@@ -21,5 +26,12 @@ GPUQueue.prototype.submit = function (...buffers) {
   return submit.apply(this, buffers);
 };
 self.addEventListener('message', ({ data }) => {
-  if (data.verb === 'chat' && left === Infinity) left = 9;
+  if (data.verb === 'chat' && left === Infinity && !isEach) left = 9;
 });
+self.postMessage = (message) => {
+  if (isEach && message.event?.type === 'delta') {
+    told += 1;
+    if (told % 4 === 0) device.destroy();
+  }
+  postMessage.call(self, message);
+};

@@ -1,22 +1,21 @@
 // The answer: the label in large type, a sentence on where it came from, the bars, and the details.
-import type { Classification, LocalClassification } from 'frontdesk';
+import type { LocalClassification } from 'frontdesk';
 import type { JSX } from 'preact';
 import { count, duration, percent, perSecond } from './format.js';
 import { Icon, type IconName } from './icons.js';
 import { ProblemNotice } from './notices.js';
 import { ProbabilityBars } from './probability_bars.js';
 import { classificationSentence, guaranteeSentence, originOf, type Origin } from './provenance.js';
-import { Fact, threadWords } from './readiness.js';
+import { Fact } from './readiness.js';
 import type { Answer, AnswerState } from './use_answer.js';
 
 interface Props {
   readonly state: AnswerState;
   readonly text: string;
   readonly upstreamHost: string | undefined;
-  readonly threads: number | undefined;
 }
 
-export function AnswerCard({ state, text, upstreamHost, threads }: Props): JSX.Element {
+export function AnswerCard({ state, text, upstreamHost }: Props): JSX.Element {
   const { phase, answer, problem } = state;
   return (
     <div class="answer" aria-busy={phase === 'thinking'}>
@@ -26,7 +25,7 @@ export function AnswerCard({ state, text, upstreamHost, threads }: Props): JSX.E
       </p>
       {phase === 'failed' && problem !== undefined && <ProblemNotice problem={problem} />}
       {answer !== undefined ? (
-        <Shown answer={answer} text={text} stale={phase !== 'answered'} upstreamHost={upstreamHost} threads={threads} />
+        <Shown answer={answer} text={text} stale={phase !== 'answered'} upstreamHost={upstreamHost} />
       ) : (
         phase !== 'failed' && <Empty phase={phase} upstream={upstreamHost !== undefined} />
       )}
@@ -75,10 +74,9 @@ interface ShownProps {
   readonly text: string;
   readonly stale: boolean;
   readonly upstreamHost: string | undefined;
-  readonly threads: number | undefined;
 }
 
-function Shown({ answer, text, stale, upstreamHost, threads }: ShownProps): JSX.Element {
+function Shown({ answer, text, stale, upstreamHost }: ShownProps): JSX.Element {
   const { question, result } = answer;
   const earlier = question.text !== text;
   const origin = originOf(result);
@@ -118,7 +116,7 @@ function Shown({ answer, text, stale, upstreamHost, threads }: ShownProps): JSX.
           title={office ? 'What the model here thought' : 'How sure the model is'}
         />
       )}
-      <Details result={result} threads={threads} />
+      <Details answer={answer} />
     </div>
   );
 }
@@ -134,7 +132,8 @@ function ReadingSpeed({ local }: { readonly local: LocalClassification }): JSX.E
   );
 }
 
-function Details({ result, threads }: { readonly result: Classification; readonly threads: number | undefined }): JSX.Element {
+function Details({ answer }: { readonly answer: Answer }): JSX.Element {
+  const { result, ranOn } = answer;
   const { model, timing, local, cost, receipt } = result;
   return (
     <details class="details">
@@ -149,11 +148,7 @@ function Details({ result, threads }: { readonly result: Classification; readonl
             <code>{model.sha256}</code>, checked when the file was fetched
           </Fact>
         )}
-        {model && (
-          <Fact name="Runs on">
-            CPU ({model.backend}, {model.variant}){threads !== undefined && `, ${threadWords(threads)}`}
-          </Fact>
-        )}
+        {model && <Fact name="Ran on">{ranOn}</Fact>}
         {local && <Fact name="Reading the prompt">{duration(local.timing.prefillMs)}</Fact>}
         {local && <Fact name="Weighing the labels">{duration(local.timing.decodeMs)}</Fact>}
         {local && (

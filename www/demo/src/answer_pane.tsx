@@ -14,7 +14,6 @@ interface Props {
   readonly answering: AnswerState;
   readonly drafting: DraftState;
   readonly upstreamHost: string | undefined;
-  readonly threads: number | undefined;
   readonly canDraft: boolean;
   readonly onDraft: () => void;
   readonly onStopDraft: () => void;
@@ -33,7 +32,7 @@ export function AnswerPane(props: Props): JSX.Element {
     <section class="pane" aria-label="What came of it" ref={props.paneRef}>
       <TabList name="Results" tabs={TABS} shown={shown} onShow={props.onShow} />
       <div role="tabpanel" id="panel-answer" aria-labelledby="tab-answer" hidden={shown !== 'answer'}>
-        <AnswerCard state={props.answering} text={props.text} upstreamHost={props.upstreamHost} threads={props.threads} />
+        <AnswerCard state={props.answering} text={props.text} upstreamHost={props.upstreamHost} />
       </div>
       <div role="tabpanel" id="panel-draft" aria-labelledby="tab-draft" hidden={shown !== 'draft'}>
         <ReplyDraft state={props.drafting} canDraft={props.canDraft} onDraft={props.onDraft} onStop={props.onStopDraft} />

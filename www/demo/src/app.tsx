@@ -7,7 +7,7 @@ import { LedgerTable } from './ledger_table.js';
 import { Ledger } from './ledger.js';
 import type { DemoConfig } from './config.js';
 import { modePromise, MODES, type Mode } from './modes.js';
-import { OfflineNotice } from './notices.js';
+import { OfflineNotice, ProblemNotice } from './notices.js';
 import { applyTheme, writePreferences, type Preferences } from './preferences.js';
 import { SAMPLES } from './samples.js';
 import { StartPanel } from './start_panel.js';
@@ -36,12 +36,20 @@ const DEFAULT_THRESHOLD = 0.6;
 
 export function App({ config, preferences: initial }: Props): JSX.Element {
   const [preferences, setPreferences] = useState(initial);
+  const prefer = useCallback((change: Partial<Preferences>) => {
+    setPreferences((before) => {
+      const after = { ...before, ...change };
+      writePreferences(after);
+      applyTheme(after.theme);
+      return after;
+    });
+  }, []);
   const [text, setText] = useState(SAMPLES[0]?.text ?? '');
   const [threshold, setThreshold] = useState(DEFAULT_THRESHOLD);
   const ledger = useLedger(useMemo(() => new Ledger(), []));
   const observed = useObservedRequests();
   const online = useOnline();
-  const model = useModel(config, ledger);
+  const model = useModel(config, ledger, { choice: preferences.backend, onChoice: useCallback((backend) => prefer({ backend }), [prefer]) });
   const answering = useAnswer(ledger);
   const drafting = useDraft(ledger);
   const [page, setPage] = useState<PageId>('ask');
@@ -51,24 +59,16 @@ export function App({ config, preferences: initial }: Props): JSX.Element {
 
   const mode = allowedMode(preferences.mode, config.upstream);
   const labels = useMemo(() => usableLabels(preferences.labels), [preferences.labels]);
-  const desk = model.state.phase === 'ready' ? model.state.desk : undefined;
+  const ready = model.state.phase === 'ready' ? model.state : undefined;
+  const desk = ready?.desk;
   const thinking = answering.state.phase === 'thinking';
   const writing = drafting.state.phase === 'reading' || drafting.state.phase === 'writing';
   const idle = !thinking && !writing;
   const hasText = text.trim() !== '';
 
-  const prefer = useCallback((change: Partial<Preferences>) => {
-    setPreferences((before) => {
-      const after = { ...before, ...change };
-      writePreferences(after);
-      applyTheme(after.theme);
-      return after;
-    });
-  }, []);
-
   const run = (): void => {
-    if (desk === undefined || !idle || !hasText || labels.length < 2) return;
-    answering.run(desk, { text, labels, mode, threshold });
+    if (ready === undefined || !idle || !hasText || labels.length < 2) return;
+    answering.run(ready, { text, labels, mode, threshold });
     setShown('answer');
     // On a phone the answer lies below the desk: bring it into view. Beside the desk this does nothing.
     if (matchMedia('(max-width: 959px)').matches) answerRef.current?.scrollIntoView({ block: 'start' });
@@ -95,6 +95,7 @@ export function App({ config, preferences: initial }: Props): JSX.Element {
       <main>
         {!online && <OfflineNotice ready={desk !== undefined} upstream={config.upstream} />}
         <StartPanel model={model} onStart={start} online={online} />
+        {model.switching?.phase === 'failed' && <ProblemNotice problem={model.switching.problem} action={{ name: 'Close', run: model.closeProblem }} />}
         <TabList name="What to do" tabs={PAGES} shown={page} onShow={setPage} />
         <div role="tabpanel" id="panel-ask" class="panes" aria-labelledby="tab-ask" hidden={page !== 'ask'}>
           <DeskPane
@@ -125,7 +126,6 @@ export function App({ config, preferences: initial }: Props): JSX.Element {
             canDraft={desk !== undefined && idle && hasText}
             onDraft={draft}
             onStopDraft={drafting.stop}
-            threads={desk?.info?.threads}
           />
         </div>
         <div role="tabpanel" id="panel-teach" class="teach" aria-labelledby="tab-teach" hidden={page !== 'teach'}>
@@ -134,7 +134,7 @@ export function App({ config, preferences: initial }: Props): JSX.Element {
         <LedgerTable ledger={ledger} />
       </main>
       <footer class="footer">
-        <p>Text is never stored. This browser keeps the model files, what was learnt from your rows, and your choice of theme, labels and mode.</p>
+        <p>Text is never stored. This browser keeps the model files, what was learnt from your rows, and your choice of theme, labels, mode and where the model computes.</p>
       </footer>
     </>
   );

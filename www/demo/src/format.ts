@@ -46,6 +46,15 @@ export function perSecond(amount: number, milliseconds: number): string | undefi
   return `${rate < 10 ? rate.toFixed(1) : count(Math.round(rate))} tokens per second`;
 }
 
+export function threadWords(threads: number): string {
+  return `${threads} ${threads === 1 ? 'thread' : 'threads'}`;
+}
+
+/** "this browser has no workers" -> "This browser has no workers." */
+export function sentenceOf(reason: string): string {
+  return `${reason.charAt(0).toUpperCase()}${reason.slice(1)}${/[.!?]$/.test(reason) ? '' : '.'}`;
+}
+
 export function clock(date: Date): string {
   return date.toLocaleTimeString('en-GB');
 }

@@ -1,4 +1,5 @@
-// The only things this page keeps: theme, mode and labels; never text.
+// The only things this page keeps: theme, mode, labels and where the model computes; never text.
+import { isBackendChoice, type BackendChoice } from './backends.js';
 import { DEFAULT_LABELS } from './samples.js';
 import { isMode, type Mode } from './modes.js';
 
@@ -8,19 +9,21 @@ export interface Preferences {
   readonly theme: Theme;
   readonly mode: Mode;
   readonly labels: readonly string[];
+  readonly backend: BackendChoice;
 }
 
 const KEY = 'frontdesk-demo';
-const DEFAULTS: Preferences = { theme: 'system', mode: 'cascade', labels: DEFAULT_LABELS };
+const DEFAULTS: Preferences = { theme: 'system', mode: 'cascade', labels: DEFAULT_LABELS, backend: 'auto' };
 
 export function readPreferences(): Preferences {
   try {
     const stored: unknown = JSON.parse(localStorage.getItem(KEY) ?? '{}');
-    const { theme, mode, labels } = (stored ?? {}) as Record<string, unknown>;
+    const { theme, mode, labels, backend } = (stored ?? {}) as Record<string, unknown>;
     return {
       theme: theme === 'light' || theme === 'dark' ? theme : DEFAULTS.theme,
       mode: isMode(mode) ? mode : DEFAULTS.mode,
       labels: isLabelList(labels) ? labels : DEFAULTS.labels,
+      backend: isBackendChoice(backend) ? backend : DEFAULTS.backend,
     };
   } catch {
     return DEFAULTS;

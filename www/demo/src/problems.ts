@@ -1,5 +1,6 @@
 // Errors in words: what happened, what was not lost, what to do.
-import { FrontdeskError } from 'frontdesk';
+import { FrontdeskError, type Backend } from 'frontdesk';
+import { backendName, type BackendChoice } from './backends.js';
 
 export interface Problem {
   readonly title: string;
@@ -91,6 +92,15 @@ const OF_TEACHING: Readonly<Record<string, Words>> = {
   worker_died: { title: 'The engine stopped.', kept: TASK_KEPT, todo: 'Try again: a fresh one starts by itself.' },
 };
 
+/** Where a GPU that was asked for needs words of its own. */
+const OF_THE_GPU: Readonly<Record<string, Omit<Words, 'kept'>>> = {
+  unsupported_browser: { title: 'This browser has no WebGPU.', todo: 'Use a current Chrome, Edge, Firefox or Safari, or stay with the CPU.' },
+  backend: { title: 'The GPU cannot be used.', todo: 'Update the browser or the graphics driver, or stay with the CPU.' },
+  device_lost: { title: 'The GPU was lost.', todo: 'Try the GPU again, or stay with the CPU.' },
+  out_of_memory: { title: 'The GPU has not enough memory for the model.', todo: 'Close other tabs and programs, or stay with the CPU.' },
+  unsupported_model: { title: 'The GPU cannot compute this model.', todo: 'Stay with the CPU.' },
+};
+
 export function problemOf(error: unknown): Problem {
   const { code, message, status } = errorFacts(error);
   const words = code === 'download_failed' && status === 404 ? MODEL_MISSING : (BY_CODE[code] ?? UNKNOWN);
@@ -101,6 +111,18 @@ export function teachingProblemOf(error: unknown): Problem {
   const { code, message } = errorFacts(error);
   const words = OF_TEACHING[code] ?? { ...(BY_CODE[code] ?? UNKNOWN), kept: TASK_KEPT };
   return { ...words, detail: `${code}: ${message}` };
+}
+
+/** Of a model that should go elsewhere, and did not. */
+export function switchProblemOf(error: unknown, { choice, from }: { readonly choice: BackendChoice; readonly from: Backend }): Problem {
+  const { code, message } = errorFacts(error);
+  const words = (choice === 'webgpu' ? OF_THE_GPU[code] : undefined) ?? BY_CODE[code] ?? UNKNOWN;
+  return { title: words.title, kept: `The ${backendName(from)} goes on answering. ${TEXT_KEPT}`, todo: words.todo, detail: `${code}: ${message}` };
+}
+
+/** Whether a model that cannot be loaded on the GPU may well be loaded on the CPU. */
+export function isOfTheGpu(error: unknown): boolean {
+  return errorFacts(error).code in OF_THE_GPU;
 }
 
 /** True for what a visitor's own Stop or Cancel causes. */
@@ -115,7 +137,7 @@ interface ErrorFacts {
   readonly status?: string | number | undefined;
 }
 
-function errorFacts(error: unknown): ErrorFacts {
+export function errorFacts(error: unknown): ErrorFacts {
   if (FrontdeskError.isInstance(error)) return { code: error.code, message: error.message, status: error.details.status };
   return error instanceof Error ? { code: error.name, message: error.message } : { code: 'unknown', message: String(error) };
 }

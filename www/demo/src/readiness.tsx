@@ -1,20 +1,34 @@
-// The chip that says what is ready, and the facts behind it.
-import type { ModelInfo } from 'frontdesk';
+// The chip that says what is ready and where it computes, and the facts and the switch behind it.
 import type { ComponentChildren, JSX, TargetedFocusEvent, TargetedKeyboardEvent } from 'preact';
-import { count, percent, roundBytes } from './format.js';
+import { useEffect, useRef } from 'preact/hooks';
+import { BackendSwitch } from './backend_switch.js';
+import { placeOf } from './backends.js';
+import { count, percent, roundBytes, threadWords } from './format.js';
 import { Icon } from './icons.js';
-import type { Model, ModelState } from './use_model.js';
+import type { Model, ModelState, ReadyState } from './use_model.js';
 
 export function Readiness({ model, bytes }: { readonly model: Model; readonly bytes: number | null }): JSX.Element {
-  const { state, isolated } = model;
+  const { state, isolated, switching } = model;
+  const details = useRef<HTMLDetailsElement>(null);
+  const failed = switching?.phase === 'failed';
+  // What went wrong is told on the page, which this would cover.
+  useEffect(() => {
+    if (failed && details.current !== null) close(details.current);
+  }, [failed]);
   return (
-    <details class="readiness" data-phase={state.phase} onKeyDown={closeOnEscape} onFocusOut={closeOnLeaving}>
+    <details ref={details} class="readiness" data-phase={state.phase} onKeyDown={closeOnEscape} onFocusOut={closeOnLeaving}>
       <summary>
         <span class="readiness-dot" aria-hidden="true" />
-        <span>{state.phase === 'ready' && <span class="wide-only">Ready: </span>}{chipWords(state)}</span>
+        <span>
+          {state.phase === 'ready' && <span class="wide-only">Ready: </span>}
+          {state.phase === 'ready' && switching?.phase === 'loading' ? placeOf(state).short : chipWords(state)}
+        </span>
+        {switching?.phase === 'loading' && <span class="readiness-switching">{switching.share === undefined || switching.share >= 1 ? '…' : `… ${percent(switching.share)}`}</span>}
       </summary>
-      <div class="readiness-facts">
-        {state.phase === 'ready' && state.info ? <ReadyFacts info={state.info} /> : <p>{waitingWords(state, bytes)}</p>}
+      {/* With a tab index a click on the words keeps the focus within. */}
+      <div class="readiness-facts" tabIndex={-1}>
+        <BackendSwitch model={model} />
+        {state.phase === 'ready' ? <ReadyFacts state={state} /> : <p>{waitingWords(state, bytes)}</p>}
         {isolated === false && (
           <p>
             This page is not cross-origin isolated, so the model gets one thread. To allow more, serve it with the headers <code>COOP: same-origin</code> and{' '}
@@ -26,10 +40,14 @@ export function Readiness({ model, bytes }: { readonly model: Model; readonly by
   );
 }
 
+function close(details: HTMLDetailsElement): void {
+  const focused = details.contains(document.activeElement);
+  details.open = false;
+  if (focused) details.querySelector('summary')?.focus();
+}
+
 function closeOnEscape(event: TargetedKeyboardEvent<HTMLDetailsElement>): void {
-  if (event.key !== 'Escape') return;
-  event.currentTarget.open = false;
-  event.currentTarget.querySelector('summary')?.focus();
+  if (event.key === 'Escape') close(event.currentTarget);
 }
 
 function closeOnLeaving(event: TargetedFocusEvent<HTMLDetailsElement>): void {
@@ -37,18 +55,23 @@ function closeOnLeaving(event: TargetedFocusEvent<HTMLDetailsElement>): void {
   if (!(next instanceof Node && event.currentTarget.contains(next))) event.currentTarget.open = false;
 }
 
-function ReadyFacts({ info }: { readonly info: ModelInfo }): JSX.Element {
+function ReadyFacts({ state }: { readonly state: ReadyState }): JSX.Element {
+  const { info } = state;
+  const place = placeOf(state);
+  const onGpu = place.backend === 'webgpu';
   return (
     <>
       <dl class="facts">
-        <Fact name="Model">{info.id}</Fact>
-        <Fact name="Size">{`${count(Math.round(info.parameters / 1e6))} million parameters`}</Fact>
-        <Fact name="Runs on">{`CPU, ${threadWords(info.threads)}, ${info.variant.startsWith('relaxed') ? 'relaxed SIMD' : 'SIMD'}`}</Fact>
-        <Fact name="Memory">{roundBytes(info.memoryBytes)}</Fact>
-        <Fact name="Reads up to">{`${count(info.contextTokens)} tokens`}</Fact>
-        <Fact name="Kept">{info.cached ? 'on this device; next time it starts without a download' : 'no'}</Fact>
+        {info && <Fact name="Model">{info.id}</Fact>}
+        {info && <Fact name="Size">{`${count(Math.round(info.parameters / 1e6))} million parameters`}</Fact>}
+        <Fact name="Runs on">{onGpu ? 'GPU, through WebGPU' : place.long}</Fact>
+        {place.adapter !== undefined && <Fact name="Adapter">{place.adapter}</Fact>}
+        {place.reason !== undefined && <Fact name={onGpu ? 'Went on because' : 'Why not the GPU'}>{place.reason}</Fact>}
+        {info && <Fact name="Memory">{`${roundBytes(info.memoryBytes)}${onGpu ? ', and more on the GPU' : ''}`}</Fact>}
+        {info && <Fact name="Reads up to">{`${count(info.contextTokens)} tokens`}</Fact>}
+        {info && <Fact name="Kept">{info.cached ? 'on this device; next time it starts without a download' : 'no'}</Fact>}
       </dl>
-      {info.warning !== undefined && (
+      {info?.warning !== undefined && (
         <p>
           <Icon name="alert" /> {info.warning}
         </p>
@@ -66,10 +89,6 @@ export function Fact({ name, children }: { readonly name: string; readonly child
   );
 }
 
-export function threadWords(threads: number): string {
-  return `${threads} ${threads === 1 ? 'thread' : 'threads'}`;
-}
-
 function chipWords(state: ModelState): string {
   switch (state.phase) {
     case 'checking':
@@ -82,8 +101,10 @@ function chipWords(state: ModelState): string {
       return `Model ${percent(state.transfer.loaded / state.transfer.total)}`;
     case 'loading':
       return 'Starting';
-    case 'ready':
-      return `CPU, ${threadWords(state.info?.threads ?? 1)}`;
+    case 'ready': {
+      const { backend, short } = placeOf(state);
+      return backend === 'webgpu' ? short : `${short}, ${threadWords(state.info?.threads ?? 1)}`;
+    }
     case 'failed':
       return 'Not ready';
   }

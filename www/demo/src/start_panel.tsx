@@ -1,7 +1,7 @@
 // What stands between a visitor and the first answer: consent, download, or what is wrong.
 import type { JSX } from 'preact';
 import { bytesOf, REFLEX_ID, type ModelFacts } from './config.js';
-import { percent, roundBytes, timeLeft } from './format.js';
+import { percent, roundBytes, sentenceOf, timeLeft } from './format.js';
 import { Icon } from './icons.js';
 import { ProblemNotice } from './notices.js';
 import { secondsLeft, type Transfer } from './transfer.js';
@@ -130,9 +130,4 @@ function Unsupported({ reasons }: { readonly reasons: readonly string[] }): JSX.
       </div>
     </section>
   );
-}
-
-/** "this browser has no workers" -> "This browser has no workers." */
-function sentenceOf(reason: string): string {
-  return `${reason.charAt(0).toUpperCase()}${reason.slice(1)}${/[.!?]$/.test(reason) ? '' : '.'}`;
 }

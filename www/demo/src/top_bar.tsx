@@ -1,5 +1,6 @@
 // Always visible: how many bytes left, what is ready, and who may answer.
 import type { JSX } from 'preact';
+import { BackendSaid } from './backend_switch.js';
 import { bytesOf, wantedModels, type DemoConfig } from './config.js';
 import { count, exactBytes } from './format.js';
 import { Icon } from './icons.js';
@@ -30,6 +31,7 @@ export function TopBar(props: Props): JSX.Element {
         <h1 class="brand">Frontdesk</h1>
         <ByteCounter bytes={ledger.totalBytes} recorded={ledger.entries.length} observed={observed} />
         <Readiness model={model} bytes={bytesOf(wantedModels(config))} />
+        <BackendSaid model={model} />
       </div>
       <div class="top-row top-row-mode">
         <ModeSwitch mode={mode} upstream={config.upstream} onMode={props.onMode} />

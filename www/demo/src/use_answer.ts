@@ -1,10 +1,13 @@
 // One classification at a time: thinking, answered, stopped or failed.
-import type { Classification, Frontdesk } from 'frontdesk';
+import type { Classification } from 'frontdesk';
 import { useCallback, useMemo, useRef, useState } from 'preact/hooks';
+import { placeOf } from './backends.js';
 import type { Ledger } from './ledger.js';
+import { noteCall } from './open_desk.js';
 import { modeName, type Mode } from './modes.js';
 import { isAbort, problemOf, type Problem } from './problems.js';
 import { reasonToSend } from './provenance.js';
+import type { ReadyState } from './use_model.js';
 
 export interface Question {
   readonly text: string;
@@ -16,6 +19,8 @@ export interface Question {
 export interface Answer {
   readonly question: Question;
   readonly result: Classification;
+  /** Where the model here computed. */
+  readonly ranOn: string;
 }
 
 export interface AnswerState {
@@ -27,7 +32,7 @@ export interface AnswerState {
 
 export interface Answering {
   readonly state: AnswerState;
-  readonly run: (desk: Frontdesk, question: Question) => void;
+  readonly run: (model: ReadyState, question: Question) => void;
   readonly stop: () => void;
 }
 
@@ -36,19 +41,19 @@ export function useAnswer(ledger: Ledger): Answering {
   const running = useRef<AbortController | undefined>(undefined);
 
   const run = useCallback(
-    (desk: Frontdesk, question: Question) => {
+    (model: ReadyState, question: Question) => {
       if (running.current !== undefined) return;
       const controller = new AbortController();
       running.current = controller;
       ledger.begin('classify');
       setState(({ answer }) => ({ phase: 'thinking', ...(answer && { answer }) }));
       const { text, ...options } = question;
-      desk
-        .classify(text, { ...options, signal: controller.signal })
+      const { desk } = model;
+      noteCall(desk, desk.classify(text, { ...options, signal: controller.signal }))
         .then((result) => {
           ledger.reconcile(result.receipt);
           ledger.explain(reasonToSend(result, { confidence: result.local?.confidence ?? null, threshold: question.threshold }));
-          setState({ phase: 'answered', answer: { question, result } });
+          setState({ phase: 'answered', answer: { question, result, ranOn: placeOf(model).long } });
         })
         .catch((error: unknown) => {
           ledger.explain(`Mode “${modeName(question.mode)}”.`);

@@ -2,6 +2,7 @@
 import type { CompletionProvenance, Frontdesk } from 'frontdesk';
 import { useCallback, useMemo, useRef, useState } from 'preact/hooks';
 import type { Ledger } from './ledger.js';
+import { noteCall } from './open_desk.js';
 import { modeName, type Mode } from './modes.js';
 import { isAbort, problemOf, type Problem } from './problems.js';
 import { reasonToSend } from './provenance.js';
@@ -44,7 +45,7 @@ export function useDraft(ledger: Ledger): Drafting {
       running.current = controller;
       ledger.begin('reply');
       setState({ ...EMPTY, phase: 'reading', threshold: request.threshold });
-      write(desk, request, { ledger, signal: controller.signal, update: setState })
+      noteCall(desk, write(desk, request, { ledger, signal: controller.signal, update: setState }))
         .catch((error: unknown) => {
           ledger.explain(`Mode “${modeName(request.mode)}”.`);
           setState((before) => (isAbort(error) ? { ...before, phase: 'stopped' } : { ...before, phase: 'failed', problem: problemOf(error) }));

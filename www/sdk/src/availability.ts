@@ -1,8 +1,10 @@
 /** Tells, without downloading anything, whether a model can run here and is already on the device. */
+import { findAdapter } from './adapter.js';
 import { findModelFile, openModelFolder } from './model_folder.js';
 import { type ModelChoice, resolveModel } from './models.js';
-import type { ModelFile, ModuleVariant } from './protocol.js';
+import type { AdapterInfo, Backend, ModelFile, ModuleVariant } from './protocol.js';
 import { detectVariant } from './variant.js';
+import { fasterBackend, readVerdict, whySlower } from './verdicts.js';
 
 export interface AvailabilityOptions {
   readonly model?: ModelChoice;
@@ -19,6 +21,18 @@ export interface Availability {
   readonly threads: number;
   /** For people: what is missing, or what will not be as good as it could be. */
   readonly reasons: readonly string[];
+  readonly gpu: GpuAvailability;
+}
+
+/** What is known of the GPU without opening it. */
+export interface GpuAvailability {
+  readonly hasWebgpu: boolean;
+  /** The adapter that would be used; `driver` is empty, browsers do not tell it. */
+  readonly adapter?: AdapterInfo;
+  /** Where `backend: 'auto'` would compute with this model; `undecided` where loading it will compare both. */
+  readonly auto: Backend | 'undecided';
+  /** For people: why not on the GPU. */
+  readonly reason?: string;
 }
 
 /** Rejects with `InvalidInputError` for a model that does not exist. */
@@ -31,7 +45,19 @@ export async function availability(options: AvailabilityOptions = {}): Promise<A
   ];
   const { cached, reasons } = obstacles.length > 0 ? { cached: false, reasons: obstacles } : await lookAtStorage(model);
   const status = obstacles.length > 0 ? 'unavailable' : cached ? 'available' : 'downloadable';
-  return { status, ...(engine && { variant: engine.variant }), crossOriginIsolated: globalThis.crossOriginIsolated, threads: engine?.threads ?? 1, reasons };
+  const { variant, threads = 1 } = engine ?? {};
+  const gpu = await lookAtGpu(model, engine);
+  return { status, ...(variant && { variant }), crossOriginIsolated: globalThis.crossOriginIsolated, threads, reasons, gpu };
+}
+
+async function lookAtGpu({ sha256 }: ModelFile, engine: { variant: ModuleVariant; threads: number } | undefined): Promise<GpuAvailability> {
+  const { hasWebgpu, adapter, signature, refusal } = await findAdapter();
+  const known = { hasWebgpu, ...(adapter && { adapter }) };
+  if (refusal !== undefined) return { ...known, auto: 'wasm', reason: refusal };
+  const verdict = engine && (await readVerdict({ model: sha256, adapter: signature, sdk: FRONTDESK_VERSION, ...engine }));
+  if (!verdict) return { ...known, auto: 'undecided' };
+  const auto = fasterBackend(verdict);
+  return { ...known, auto, ...(auto === 'wasm' && { reason: whySlower(verdict) }) };
 }
 
 async function lookAtStorage(model: ModelFile): Promise<{ cached: boolean; reasons: string[] }> {

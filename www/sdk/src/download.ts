@@ -13,6 +13,7 @@ export interface DownloadOptions {
 }
 
 const PROGRESS_STEP_BYTES = 512 * 1024;
+const PIECE_BYTES = 1024 * 1024;
 const STALL_MS = 60_000;
 /** No larger file can be read; a server could send for ever where the length is not known. */
 const LONGEST_UNKNOWN_BYTES = 4 * 2 ** 30;
@@ -39,7 +40,7 @@ async function receive(
   { model, options, writer, patience }: { model: ModelFile; options: DownloadOptions; writer: Writer; patience: Patience },
 ): Promise<void> {
   const { createHash, onProgress } = options;
-  const reader = response.body.getReader();
+  const reader = pieceReader(response.body);
   const total = model.bytes ?? Number(response.headers.get('content-length') ?? 0);
   const hash = createHash();
   let spent = false;
@@ -90,7 +91,35 @@ async function fetchModel(model: ModelFile, patience: Patience): Promise<ModelRe
   return response as ModelResponse;
 }
 
-async function readPiece(reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>, { patience, loaded }: { patience: Patience; loaded: number }) {
+type Piece = ReadableStreamReadResult<Uint8Array<ArrayBuffer>>;
+
+/** Reads pieces of a body; their bytes are there until the next one is read. */
+interface PieceReader {
+  read(): Promise<Piece>;
+  cancel(): Promise<void>;
+}
+
+/** Where the browser can, all pieces share one buffer: else up to 64 MB of them wait for garbage collection. */
+function pieceReader(body: ModelResponse['body']): PieceReader {
+  let reader: ReadableStreamBYOBReader;
+  try {
+    reader = body.getReader({ mode: 'byob' });
+  } catch {
+    return body.getReader();
+  }
+  let buffer = new ArrayBuffer(PIECE_BYTES);
+  return {
+    read: async () => {
+      const { done, value } = await reader.read(new Uint8Array(buffer));
+      if (done || !value) return { done: true, value: undefined };
+      buffer = value.buffer;
+      return { done: false, value };
+    },
+    cancel: () => reader.cancel(),
+  };
+}
+
+async function readPiece(reader: PieceReader, { patience, loaded }: { patience: Patience; loaded: number }) {
   try {
     return await patience.wait(reader.read(), loaded);
   } catch (error) {

@@ -1,5 +1,5 @@
 /** The package's public interface; start at `Frontdesk.create()`. */
-export type { Availability, AvailabilityOptions } from './availability.js';
+export type { Availability, AvailabilityOptions, GpuAvailability } from './availability.js';
 export type { ChatCompletionRequest } from './checks.js';
 export type * from './decide_shapes.js';
 export * from './errors.js';

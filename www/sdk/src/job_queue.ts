@@ -66,13 +66,18 @@ export async function runJob<Result>(
       await letMessagesIn();
     }
   } catch (error) {
-    trapped = error instanceof WebAssembly.RuntimeError || EngineCrashedError.isInstance(error);
+    trapped = isTrap(error);
     throw error;
   } finally {
     removeListener();
     // An engine that trapped must not be entered again.
     if (!trapped) job.free();
   }
+}
+
+/** Whether the engine has trapped, and must not be entered again. */
+export function isTrap(error: unknown): boolean {
+  return error instanceof WebAssembly.RuntimeError || EngineCrashedError.isInstance(error);
 }
 
 /** Whether the engine's error says that the GPU is gone. */

@@ -1,4 +1,6 @@
-/** The models of models/manifest.json as the build puts them into the bundle. */
+/** What the build puts into the bundle: the models of models/manifest.json, and the package's version. */
+declare const FRONTDESK_VERSION: string;
+
 declare module 'frontdesk:models' {
   interface ManifestModel {
     readonly id: string;

@@ -1,9 +1,13 @@
-/** Where the language model is: on the CPU or on a GPU, and how it comes elsewhere when the GPU is lost. */
+/** Where the language model is: on the CPU or on a GPU, which of them is faster, and how it comes elsewhere when the GPU is lost. */
+import { findAdapter } from './adapter.js';
 import type { DownloadOptions } from './download.js';
-import type { EngineModule, Model } from './engine_module.js';
+import type { ByteSource, Model, StartedEngine } from './engine_module.js';
 import { UnsupportedBrowserError } from './errors.js';
+import { isTrap, type OnCrash } from './job_queue.js';
 import type { AdapterInfo, Backend, LoadRequest } from './protocol.js';
 import { fetchAndRead, type Read } from './reading.js';
+import { timeModel } from './speed.js';
+import { answerMs, fasterBackend, keepVerdict, readVerdict, type VerdictKey, whySlower } from './verdicts.js';
 
 /** A model that is loaded. */
 export interface PlacedModel {
@@ -16,48 +20,93 @@ export interface PlacedModel {
 
 /** How a model is loaded. */
 export interface Placing {
-  readonly module: EngineModule;
+  readonly engine: StartedEngine;
   readonly request: LoadRequest;
   readonly options: DownloadOptions;
   readonly tell: (loaded: number, total: number) => void;
+  readonly onCrash: OnCrash;
 }
+
+/** A GPU that takes several times as long as the CPU is not watched to the end. */
+const GIVE_UP_FACTOR = 4;
 
 /** Loads the model where the request wants it. */
 export async function placeModel(placing: Placing): Promise<Read<PlacedModel>> {
-  const wish = placing.request.engine.backend ?? 'wasm';
-  if (wish === 'wasm') return onCpu(placing);
+  const { request: { model, engine }, options } = placing;
+  const { backend = 'wasm' } = engine;
+  if (backend === 'webgpu' && !('gpu' in navigator)) throw new UnsupportedBrowserError('this browser has no WebGPU');
+  const place = { wasm: onCpu, webgpu: onGpu, auto: onFaster }[backend];
+  return fetchAndRead(model, options, (source) => place(placing, source));
+}
+
+/** Loads the model again after its GPU was lost: on the wanted backend, or else on the CPU. */
+export async function placeAgain(placing: Placing, wanted: Backend): Promise<PlacedModel> {
+  const { request: { model }, options } = placing;
+  const place = wanted === 'wasm' ? onCpu : onGpuOrCpu;
+  return (await fetchAndRead(model, options, (source) => place(placing, source))).value;
+}
+
+function onCpu({ engine, request, tell }: Placing, source: ByteSource): PlacedModel {
+  return { model: engine.module.Model.load(source, request.contextTokens, tell), backend: 'wasm' };
+}
+
+async function onGpu({ engine, request, tell }: Placing, source: ByteSource): Promise<PlacedModel> {
+  const model = await engine.module.Model.loadOnGpu(source, request.contextTokens, request.engine.backend === 'webgpu', tell);
+  const adapter = model.adapter();
+  // The engine knows the description alone, which some browsers keep to themselves.
+  const name = adapter?.name === '' ? (await findAdapter()).adapter?.name : adapter?.name;
+  return { model, backend: 'webgpu', ...(adapter && { adapter: { ...adapter, name: name ?? '' } }) };
+}
+
+async function onGpuOrCpu(placing: Placing, source: ByteSource): Promise<PlacedModel> {
   try {
-    if (!('gpu' in navigator)) throw new UnsupportedBrowserError('this browser has no WebGPU');
-    return await onGpu(placing);
+    return await onGpu(placing, source);
   } catch (error) {
     placing.options.signal.throwIfAborted();
-    if (wish === 'webgpu') throw error;
-    return onCpu(placing, error instanceof Error ? error.message : String(error));
+    // An engine that trapped must not be entered again.
+    if (isTrap(error)) throw error;
+    return { ...onCpu(placing, source), backendReason: messageOf(error) };
   }
 }
 
-/** Loads the model again after its GPU was lost: on the GPU, or else on the CPU. */
-export async function placeAgain(placing: Placing): Promise<PlacedModel> {
+/** Loads the model where a short answer takes less time, by what was found before or else by trying. */
+async function onFaster(placing: Placing, source: ByteSource): Promise<PlacedModel> {
+  const { refusal, signature } = await findAdapter();
+  if (refusal !== undefined) return { ...onCpu(placing, source), backendReason: refusal };
+  const { request: { model }, engine: { variant, threads }, options: { signal } } = placing;
+  const key = { model: model.sha256, adapter: signature, sdk: FRONTDESK_VERSION, variant, threads };
+  const verdict = await readVerdict(key);
+  signal.throwIfAborted();
+  if (!verdict) return onBoth(placing, source, key);
+  if (fasterBackend(verdict) === 'wasm') return { ...onCpu(placing, source), backendReason: whySlower(verdict) };
+  return onGpuOrCpu(placing, source);
+}
+
+/** Loads the model on the CPU and on the GPU, times both, keeps the faster one and what was found. */
+async function onBoth(placing: Placing, source: ByteSource, key: VerdictKey): Promise<PlacedModel> {
+  const { tell, onCrash, options: { signal } } = placing;
+  const cpu = onCpu({ ...placing, tell: (loaded, total) => { tell(loaded, 2 * total); } }, source);
+  let gpu: PlacedModel | undefined;
+  let chosen: PlacedModel | undefined;
+  let isBroken = false;
   try {
-    return (await onGpu(placing)).value;
-  } catch {
-    placing.options.signal.throwIfAborted();
-    return (await onCpu(placing)).value;
+    const wasm = await timeModel(cpu.model, { signal, onCrash });
+    gpu = await onGpu({ ...placing, tell: (loaded, total) => { tell(total + loaded, 2 * total); } }, source);
+    signal.throwIfAborted();
+    const verdict = { wasm, webgpu: await timeModel(gpu.model, { signal, onCrash, enoughMs: GIVE_UP_FACTOR * answerMs(wasm) }) };
+    await keepVerdict(key, verdict);
+    signal.throwIfAborted();
+    return (chosen = fasterBackend(verdict) === 'webgpu' ? gpu : { ...cpu, backendReason: whySlower(verdict) });
+  } catch (error) {
+    isBroken = isTrap(error);
+    signal.throwIfAborted();
+    if (isBroken) throw error;
+    return (chosen = { ...cpu, backendReason: messageOf(error) });
+  } finally {
+    for (const { model } of gpu ? [cpu, gpu] : [cpu]) if (!isBroken && model !== chosen?.model) model.free();
   }
 }
 
-function onCpu({ module, request: { model, contextTokens }, options, tell }: Placing, backendReason?: string): Promise<Read<PlacedModel>> {
-  return fetchAndRead(model, options, (source) => ({
-    model: module.Model.load(source, contextTokens, tell),
-    backend: 'wasm' as const,
-    ...(backendReason !== undefined && { backendReason }),
-  }));
-}
-
-function onGpu({ module, request: { model, contextTokens, engine }, options, tell }: Placing): Promise<Read<PlacedModel>> {
-  return fetchAndRead(model, options, async (source) => {
-    const placed = await module.Model.loadOnGpu(source, contextTokens, engine.backend === 'webgpu', tell);
-    const adapter = placed.adapter();
-    return { model: placed, backend: 'webgpu' as const, ...(adapter && { adapter }) };
-  });
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

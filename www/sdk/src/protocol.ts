@@ -27,7 +27,7 @@ export interface EngineWishes {
   /** Threads, the worker included; default by the number of cores. */
   readonly threads?: number;
   readonly moduleVariant?: ModuleVariant;
-  /** Default `wasm`; `auto` takes a GPU that is none in software and passes the self-test, else `wasm`. */
+  /** Default `wasm`; `auto` takes a GPU that is none in software, passes the self-test and is faster, else `wasm`. */
   readonly backend?: Backend | 'auto';
 }
 

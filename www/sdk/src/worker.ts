@@ -69,7 +69,7 @@ const handlers: Handlers = {
       engine.encoder = value;
       engine.tasks = new TaskShelf(module, reflex.sha256);
     }
-    const placing = { module, request, options, tell };
+    const placing = { engine, request, options, tell, onCrash };
     const { value, source, fetchedAt } = await placeModel(placing);
     engine.placed = value;
     engine.placing = placing;
@@ -91,7 +91,7 @@ const handlers: Handlers = {
       return await classify();
     } catch (error) {
       if (!isDeviceLost(error)) throw error;
-      await recover(signal);
+      await recover(signal, 1);
       return classify();
     }
   },
@@ -104,6 +104,7 @@ const handlers: Handlers = {
   },
   chat: (request, { signal, emit }) => {
     const job = loaded().placed.model.chat(request);
+    let losses = 0;
     return runJob(job, {
       signal,
       onCrash,
@@ -111,7 +112,8 @@ const handlers: Handlers = {
         if (event.type !== 'learning') emit(event);
       },
       recover: async () => {
-        await recover(signal);
+        losses += 1;
+        await recover(signal, losses);
         job.resume(loaded().placed.model);
       },
     });
@@ -308,11 +310,12 @@ function loaded(): { readonly placed: PlacedModel; readonly placing: Placing } {
   return { placed, placing };
 }
 
-/** Loads the model again after its GPU was lost, and says where it is now. */
-async function recover(signal: AbortSignal): Promise<void> {
+/** Loads the model again after its GPU was lost, so many times in one call, and says where it is now. */
+async function recover(signal: AbortSignal, losses: number): Promise<void> {
   const { placed, placing } = loaded();
   const options = { ...placing.options, signal, onProgress: () => undefined };
-  const again = await placeAgain({ ...placing, options, tell: () => undefined });
+  // What loses its GPU twice may be what the GPU cannot bear.
+  const again = await placeAgain({ ...placing, options, tell: () => undefined }, losses > 1 ? 'wasm' : 'webgpu');
   if (!engine) throw new InternalError('the engine is gone');
   engine.placed = again;
   placed.model.free();

@@ -62,7 +62,7 @@ function Measured({ summary: { saving, calls, measured, sent } }: { readonly sum
   const { interval, share } = saving;
   return (
     <p data-testid="measured">
-      Measured on this page: {count(calls)} calls, {count(sent)} sent, {count(measured)} with tokens reported. Saved {percent(share)}
+      Measured since the model was loaded: {count(calls)} calls, {count(sent)} sent, {count(measured)} with tokens reported. Saved {percent(share)}
       {interval ? `, between ${percent(interval.low)} and ${percent(interval.high)} with ${percent(interval.confidence)} confidence.` : '; too few calls to say how exact that is.'}
     </p>
   );

@@ -2,6 +2,7 @@
 import type { Frontdesk, LearnProgress, PrefillProgress, Task, TaskInfo } from 'frontdesk';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { count, percent } from '../format.js';
+import { noteCall } from '../open_desk.js';
 import { isAbort, teachingProblemOf } from '../problems.js';
 import { CONFIDENCE, firstBudget, guaranteeWords } from './budget.js';
 import type { Parts } from './split.js';
@@ -21,7 +22,7 @@ export interface Teaching {
   readonly forget: () => void;
 }
 
-const TASK_NAME = 'tickets';
+export const TASK_NAME = 'tickets';
 const FILE_NAME = 'tickets.fdtask';
 const DEBOUNCE_MS = 200;
 /** Learning in units of a text read: what the progress bar reckons with. */
@@ -35,6 +36,9 @@ export function useTeaching(desk: Frontdesk | undefined): Teaching {
   const latest = useRef(state);
   const running = useRef<AbortController | undefined>(undefined);
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  /** What a step that was put off finds when its turn comes: the desk may be another one by then. */
+  const current = useRef(desk);
+  current.current = desk;
 
   const patch = useCallback((change: Patch, gone: readonly (keyof TeachingState)[] = []) => {
     const rest = Object.fromEntries(Object.entries(latest.current).filter(([key]) => !gone.includes(key as keyof TeachingState)));
@@ -44,12 +48,13 @@ export function useTeaching(desk: Frontdesk | undefined): Teaching {
 
   const perform = useCallback(
     (words: string, step: Step) => {
-      if (desk?.info?.reflex === undefined || running.current !== undefined) return;
+      const { current: now } = current;
+      if (now?.info?.reflex === undefined || running.current !== undefined) return;
       const controller = new AbortController();
       running.current = controller;
       patch({ busy: { words }, said: '' }, ['problem', 'notice']);
-      const tell = (now: string, share?: number): void => patch({ busy: { words: now, ...(share !== undefined && { share }) } });
-      step({ task: desk.task(TASK_NAME), signal: controller.signal, tell })
+      const tell = (doing: string, share?: number): void => patch({ busy: { words: doing, ...(share !== undefined && { share }) } });
+      noteCall(now, step({ task: now.task(TASK_NAME), signal: controller.signal, tell }))
         .then((change) => patch(change, ['busy']))
         .catch((error: unknown) => {
           if (isAbort(error)) patch(saying('learn', 'Stopped. What was learnt so far stays as it is.'), ['busy']);
@@ -57,7 +62,7 @@ export function useTeaching(desk: Frontdesk | undefined): Teaching {
         })
         .finally(() => (running.current = undefined));
     },
-    [desk, patch],
+    [patch],
   );
 
   const sort = useCallback(
@@ -77,7 +82,7 @@ export function useTeaching(desk: Frontdesk | undefined): Teaching {
   // What an earlier visit has left on the device.
   useEffect(() => {
     perform('Looking for what was learnt before', async ({ task }) => foundPatch(await task.info()));
-  }, [perform]);
+  }, [desk, perform]);
 
   const learn = (parts: Parts): void => {
     const budget = firstBudget(parts.calibrate.length);

@@ -1,0 +1,3 @@
+// The SDK's worker, to which the software adapter looks like hardware.
+import './pretend_hardware.js';
+import '/sdk/worker.js';
