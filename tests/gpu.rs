@@ -16,10 +16,12 @@ use frontdesk_engine::state::State;
 use frontdesk_gpu::{Gpu, Limits, Options, Sharing};
 use frontdesk_kernels::matrix::Precision;
 use frontdesk_kernels::quant::TensorType;
+use frontdesk_tasks::{Classifier, ClassifyRequest, Label, Progress};
 use pollster::block_on;
 use std::io::Cursor;
 use std::ops::Range;
 use support::comparing::{TINY_MODELS, TinyModel, difference, ids};
+use support::folders::model_file;
 use support::gguf_maker::{
     tiny_bert_builder, tiny_gemma3, tiny_llama, tiny_qwen2_builder, tiny_qwen3_builder,
 };
@@ -372,4 +374,49 @@ fn smollm2_agrees_with_golden_values() {
 #[test]
 fn gemma3_agrees_with_golden_values() {
     agrees_with_golden_values("gemma3-270m", "gemma3.json");
+}
+
+/// The probabilities that a real model's classifications come to.
+fn decisions<B: Backend>(file: &std::path::Path, backend: B) -> Vec<Vec<f64>> {
+    let file = std::fs::File::open(file).unwrap();
+    let mut model = LanguageModel::load(file, backend, 512, &mut |_, _| {}).unwrap();
+    let mut classifier = Classifier::default();
+    let asked = [
+        ("I was charged twice.", ["billing", "delivery"]),
+        ("Refund me.", ["delivery", "billing"]),
+        ("The parcel never came.", ["account access", "delivery"]),
+    ];
+    asked
+        .map(|(text, labels)| {
+            let labels = labels.map(|name| Label { name: name.to_owned(), description: None });
+            let request = ClassifyRequest {
+                text: text.to_owned(),
+                labels: labels.to_vec(),
+                ..ClassifyRequest::default()
+            };
+            let mut task = classifier.start(&model, request).unwrap();
+            loop {
+                if let Progress::Done(outcome) =
+                    block_on(classifier.step(&mut model, &mut task)).unwrap()
+                {
+                    return outcome.probabilities;
+                }
+            }
+        })
+        .to_vec()
+}
+
+#[test]
+fn decisions_agree() {
+    let Some(file) = model_file("smollm2-135m-instruct") else { return };
+    let expected = decisions(&file, cpu());
+    let rounded = decisions(&file, Cpu::default());
+    println!("single precision {expected:.4?}\n8-bit activations {rounded:.4?}");
+    for how in [Sharing::Together, Sharing::Alone] {
+        let actual = decisions(&file, sharing(how));
+        println!("GPU, {how:?} {actual:.4?}");
+        for (actual, expected) in actual.iter().flatten().zip(expected.iter().flatten()) {
+            assert!((actual - expected).abs() < 1e-3, "{actual} instead of {expected}");
+        }
+    }
 }

@@ -72,6 +72,10 @@ fn text_findings(path: &str, text: &str) -> Vec<String> {
         if typed && uses_any(line) {
             report("the type any");
         }
+        // Chromium was seen to keep the last turn's value of one that is declared in a loop.
+        if extension == "wgsl" && line.trim_start().starts_with("var ") && !line.contains('=') {
+            report("a variable without a first value");
+        }
     }
     if !text.is_empty() && !text.ends_with('\n') {
         found.push(format!("{path}: the last line does not end"));
@@ -218,6 +222,7 @@ fn untidy_files_are_reported() {
         ("a.ts", "// Code that is here.\nlet a: Promise<any>;\n", "the type any"),
         ("a.ts", "// Code that is here.\nlet a: string | any;\n", "the type any"),
         ("a.ts", "// Code that is here.\nfunction f(...a: any[]) {}\n", "the type any"),
+        ("a.wgsl", "// Code that is here.\n  var sum: f32;\n", "without a first value"),
     ] {
         let found = text_findings(path, text);
         assert!(found.len() == 1 && found[0].contains(reason), "{path} {text:?}: {found:?}");

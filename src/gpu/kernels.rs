@@ -115,11 +115,7 @@ impl Kernel {
                 parts: 1,
                 preambles: &[ACTIVATION],
                 source: include_str!("shaders/project_alone.wgsl"),
-                constants: &[
-                    ("FORM_0", false),
-                    ("TILE", false),
-                    ("ROWS", false),
-                ],
+                constants: &[("FORM_0", false), ("TILE", false), ("ROWS", false)],
             },
             Kernel::RmsNorm => Recipe {
                 parts: 0,

@@ -102,8 +102,7 @@ impl Gpu {
         ];
         let vectors = self.vectors();
         let added = if update.is_some() { self.update.buffer(&self.unused) } else { &x.buffer };
-        let [slots, lanes, slot_rows] =
-            if self.is_alone { [4, 1, ALONE_ROWS] } else { [8, 8, 2] };
+        let [slots, lanes, slot_rows] = if self.is_alone { [4, 1, ALONE_ROWS] } else { [8, 8, 2] };
         let groups = match out.mode {
             Mode::Gate => rows(0).div_ceil(slot_rows / 2),
             _ => (0..MOST_PARTS).map(|index| rows(index).div_ceil(slot_rows)).sum::<u32>(),
@@ -161,10 +160,8 @@ impl Gpu {
         let rest = tokens % large_tile;
         let large = tokens / large_tile + u32::from(rest > large_tile / 2);
         let left = tokens.saturating_sub(large * large_tile);
-        let tiles = [
-            (large_tile, 0, large),
-            (small_tile, large * large_tile, left.div_ceil(small_tile)),
-        ];
+        let tiles =
+            [(large_tile, 0, large), (small_tile, large * large_tile, left.div_ceil(small_tile))];
         for piece in pieces(&product) {
             let Part { buffer, rows, numbers } = piece.part;
             let form = piece.form as u32;

@@ -25,13 +25,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   workgroupBarrier();
 
   let seen = seen_by(token, group.y, TILE);
-  var sums: array<f32, GROUP * SUMS>;
-  var largest: array<f32, GROUP>;
-  var total: array<f32, GROUP>;
+  var sums = array<f32, GROUP * SUMS>();
+  var largest = array<f32, GROUP>();
+  var total = array<f32, GROUP>();
   for (var head = 0u; head < GROUP; head++) { largest[head] = LOWEST; }
   for (var tile = seen.begin; tile < seen.end; tile += TILE) {
     let n = tile + thread;
-    var score: array<f32, GROUP>;
+    var score = array<f32, GROUP>();
     if n < seen.end {
       let row = (slot_of(seen, n) * KV_HEADS + kv_head) * VECTORS;
       for (var i = 0u; i < VECTORS; i++) {
@@ -44,7 +44,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
       scores[head * TILE + thread] = score[head];
     }
     workgroupBarrier();
-    var weight: array<f32, GROUP>;
+    var weight = array<f32, GROUP>();
     for (var head = 0u; head < GROUP; head++) {
       var top = largest[head];
       for (var i = 0u; i < TILE; i++) { top = max(top, scores[head * TILE + i]); }

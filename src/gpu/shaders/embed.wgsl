@@ -11,7 +11,7 @@ fn main(@builtin(global_invocation_id) thread: vec3u) {
   let eighth = thread.x;
   if eighth >= COLUMNS / 8u { return; }
   let row = cursor[thread.y].id;
-  var eight: Eight;
+  var eight = Eight();
   if row < site.rows.x {
     eight = weights0(row * (COLUMNS / 32u) + eighth / 4u, eighth % 4u, site.numbers.x);
   } else if row < site.rows.x + site.rows.y {

@@ -17,7 +17,7 @@ fn better(a: vec2f, b: vec2f) -> vec2f {
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let first = group.x * 1024u;
   let to = group.x * (MOST + 1u);
-  var own: array<f32, OWN>;
+  var own = array<f32, OWN>();
   var largest = LOWEST;
   for (var i = 0u; i < OWN; i++) {
     let place = first + i * 64u + thread;
