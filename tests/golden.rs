@@ -6,7 +6,7 @@ use support::golden::Report;
 
 fn run(model: &str, golden: &str, precision: Precision) -> Option<Report> {
     let backend = Cpu::new(precision);
-    support::golden::run((model, golden), usize::MAX, (&format!("{precision:?}"), backend))
+    support::golden::run((model, golden), (&format!("{precision:?}"), backend))
 }
 
 fn assert_exact(report: &Report) {

@@ -38,9 +38,21 @@ fn gpu() -> Gpu {
     sharing(Sharing::OfAdapter)
 }
 
+/// On no more than what every device has.
 fn sharing(sharing: Sharing) -> Gpu {
-    block_on(Gpu::open(Options { limits: Limits::Base, allow_software: true, sharing }))
-        .expect("a Vulkan adapter is needed")
+    open(Options { limits: Limits::Base, allow_software: true, sharing })
+}
+
+/// Threads together, with the adapter's subgroups where it has them: SwiftShader's are of four.
+fn with_subgroups() -> Gpu {
+    let sharing = Sharing::Together;
+    let gpu = open(Options { limits: Limits::OfAdapter, allow_software: true, sharing });
+    assert!(gpu.adapter().subgroup.is_some() || !gpu.adapter().name.contains("SwiftShader"));
+    gpu
+}
+
+fn open(options: Options) -> Gpu {
+    block_on(Gpu::open(options)).expect("a Vulkan adapter is needed")
 }
 
 fn cpu() -> Cpu {
@@ -129,10 +141,12 @@ fn prompts_branches_and_vectors_agree() {
     let (prompt, branches) = (ids(70), [&[9_u32, 4, 3][..], &[7, 7], &[5, 8, 11, 12]]);
     for (name, make) in TINY_MODELS {
         let expected = language_trace(make(TensorType::Q8_0), cpu(), &prompt, &branches);
-        let actual = language_trace(make(TensorType::Q8_0), gpu(), &prompt, &branches);
-        for ((place, actual), (_, expected)) in actual.iter().zip(&expected) {
-            let difference = difference(actual, expected);
-            assert!(difference < 1e-4, "{name} {place}: {difference}");
+        for backend in [sharing(Sharing::Alone), sharing(Sharing::Together), with_subgroups()] {
+            let actual = language_trace(make(TensorType::Q8_0), backend, &prompt, &branches);
+            for ((place, actual), (_, expected)) in actual.iter().zip(&expected) {
+                let difference = difference(actual, expected);
+                assert!(difference < 1e-4, "{name} {place}: {difference}");
+            }
         }
     }
 }
@@ -360,7 +374,7 @@ fn what_the_gpu_cannot_hold_is_refused() {
 /// Golden values of the real models; the GPU's activations are single precision.
 fn agrees_with_golden_values(model: &str, golden: &str) {
     // Adapters that are software take a minute for the longest prompt.
-    let report = support::golden::run((model, golden), 120, ("on the GPU", gpu()));
+    let report = support::golden::run((model, golden), ("on the GPU", gpu()));
     let Some(report) = report else { return };
     assert!(report.top1() >= 0.98, "top-1 agreement {}", report.top1());
     assert!(report.mean_divergence() <= 0.002, "mean KL {}", report.mean_divergence());

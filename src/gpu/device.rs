@@ -30,10 +30,10 @@ pub enum Sharing {
 /// What a device may be asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Limits {
-    /// Buffers as large as the adapter offers.
+    /// Buffers as large as the adapter offers, and its subgroups.
     #[default]
     OfAdapter,
-    /// What every WebGPU device has: bindings of 128 MiB.
+    /// What every WebGPU device has: bindings of 128 MiB, no subgroups.
     Base,
 }
 
@@ -46,6 +46,8 @@ pub struct AdapterReport {
     pub driver: String,
     /// Whether it computes on the CPU: right, but slower than the CPU backend.
     pub is_software: bool,
+    /// The fewest threads of a subgroup, where kernels use subgroups.
+    pub subgroup: Option<u32>,
 }
 
 /// An open device.
@@ -77,19 +79,27 @@ impl Device {
             .request_adapter(&wanted)
             .await
             .map_err(|cause| refuse("there is no GPU adapter", &cause))?;
-        let report = AdapterReport::of(&adapter.get_info());
+        let mut report = AdapterReport::of(&adapter.get_info());
         if report.is_software && !options.allow_software {
             let message = format!("the adapter {} computes on the CPU", report.name);
             return Err(Error::new(ErrorKind::Backend, message));
         }
         let offered = adapter.limits();
         let mut limits = wgpu::Limits::default();
+        // In a browser wgpu cannot ask for subgroups (gfx-rs/wgpu#10146).
+        let mut features = wgpu::Features::empty();
+        if options.limits == Limits::OfAdapter && !cfg!(target_family = "wasm") {
+            features = adapter.features() & wgpu::Features::SUBGROUP;
+        }
+        let fewest = adapter.get_info().subgroup_min_size;
+        report.subgroup = (!features.is_empty() && fewest >= 4).then_some(fewest);
         if options.limits == Limits::OfAdapter {
             limits.max_buffer_size = offered.max_buffer_size;
             limits.max_storage_buffer_binding_size = offered.max_storage_buffer_binding_size;
         }
         let descriptor = wgpu::DeviceDescriptor {
             required_limits: limits,
+            required_features: features,
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()
         };
@@ -115,6 +125,6 @@ impl AdapterReport {
         let is_software = info.device_type == wgpu::DeviceType::Cpu
             || SOFTWARE.iter().any(|name| text.contains(name));
         let driver = format!("{} {}", info.driver, info.driver_info).trim().to_owned();
-        Self { name: info.name.clone(), driver, is_software }
+        Self { name: info.name.clone(), driver, is_software, subgroup: None }
     }
 }

@@ -29,7 +29,7 @@ pub(crate) enum Kernel {
 pub(crate) type Constant = (&'static str, bool);
 
 /// Most constants of a kernel.
-pub(crate) const MOST_CONSTANTS: usize = 12;
+pub(crate) const MOST_CONSTANTS: usize = 13;
 
 /// What a kernel is made of.
 pub(crate) struct Recipe {
@@ -97,6 +97,7 @@ impl Kernel {
                     ("SLOTS", false),
                     ("LANES", false),
                     ("ROWS", false),
+                    ("SUBGROUPS", true),
                 ],
             },
             Kernel::ProjectMany => Recipe {

@@ -102,7 +102,13 @@ impl Gpu {
         ];
         let vectors = self.vectors();
         let added = if update.is_some() { self.update.buffer(&self.unused) } else { &x.buffer };
-        let [slots, lanes, slot_rows] = if self.is_alone { [4, 1, ALONE_ROWS] } else { [8, 8, 2] };
+        // Lanes of a subgroup sum without workgroup memory.
+        let subgroup = self.recorder.device.report.subgroup.filter(|_| !self.is_alone);
+        let [slots, lanes, slot_rows] = match (self.is_alone, subgroup) {
+            (true, _) => [4, 1, ALONE_ROWS],
+            (false, Some(4..=7)) => [16, 4, 2],
+            (false, _) => [8, 8, 2],
+        };
         let groups = match out.mode {
             Mode::Gate => rows(0).div_ceil(slot_rows / 2),
             _ => (0..MOST_PARTS).map(|index| rows(index).div_ceil(slot_rows)).sum::<u32>(),
@@ -124,6 +130,7 @@ impl Gpu {
                 slots,
                 lanes,
                 slot_rows,
+                u32::from(subgroup.is_some()),
             ],
             buffers: &[
                 &a.part.buffer,

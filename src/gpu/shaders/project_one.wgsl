@@ -27,7 +27,8 @@ const WIDTH = COLUMNS / 4u;
 const BLOCKS = COLUMNS / 32u;
 
 {% set gate = MODE == 2 %}
-{% if LANES > 1 %}
+{% set offsets = [1, 2, 4] %}
+{% if LANES > 1 and not SUBGROUPS %}
 var<workgroup> shared_sums: array<f32, THREADS * ROWS>;
 var<workgroup> shared_squares: array<f32, THREADS>;
 {% endif %}
@@ -93,7 +94,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 {% if UPDATE %}
   var update_squares = 0.0;
   for (var i = lane; i < WIDTH; i += LANES) { update_squares += dot(update[i], update[i]); }
-  {% if LANES > 1 %}
+  {% if SUBGROUPS %}
+    {% for offset in offsets if offset < LANES %}
+  update_squares += subgroupShuffleXor(update_squares, {{ offset }}u);
+    {% endfor %}
+  {% elif LANES > 1 %}
   shared_squares[thread] = update_squares;
   workgroupBarrier();
   update_squares = 0.0;
@@ -133,7 +138,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
   }
 {% endfor %}
-{% if LANES > 1 %}
+{% if SUBGROUPS %}
+  {% for offset in offsets if offset < LANES %}
+  squares += subgroupShuffleXor(squares, {{ offset }}u);
+    {% for r in range(ROWS) %}
+  sum{{ r }} += subgroupShuffleXor(sum{{ r }}, {{ offset }}u);
+    {% endfor %}
+  {% endfor %}
+  if lane != 0u { return; }
+{% elif LANES > 1 %}
   {% for r in range(ROWS) %}
   shared_sums[thread * ROWS + {{ r }}u] = sum{{ r }};
   {% endfor %}
