@@ -105,7 +105,7 @@ impl Gpu {
         // Lanes of a subgroup sum without workgroup memory.
         let subgroup = self.recorder.device.report.subgroup.filter(|_| !self.is_alone);
         let [slots, lanes, slot_rows] = match (self.is_alone, subgroup) {
-            (true, _) => [4, 1, ALONE_ROWS],
+            (true, _) => [4, 1, 8],
             (false, Some(4..=7)) => [16, 4, 2],
             (false, _) => [8, 8, 2],
         };
