@@ -273,7 +273,9 @@ class Interruption(FetchCase):
         for number in (signal.SIGINT, signal.SIGTERM):
             with self.subTest(number):
                 child = subprocess.Popen([sys.executable, FETCH, *self.options([self.url("stalls")])],
-                                         stderr=subprocess.PIPE, text=True)
+                                         stderr=subprocess.PIPE, text=True,
+                                         # A shell's background jobs ignore Ctrl-C.
+                                         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
                 partial = self.folder / ".tiny.gguf.partial" / "tiny.gguf"
                 deadline = time.monotonic() + 10
                 while not partial.exists() and time.monotonic() < deadline:
