@@ -45,6 +45,7 @@ const PART: &str = include_str!("shaders/part.wgsl");
 const ACTIVATION: &str = include_str!("shaders/activation.wgsl");
 const CURSOR: &str = include_str!("shaders/cursor.wgsl");
 const ROTATE: &str = include_str!("shaders/rotate.wgsl");
+const SEVERAL: &str = include_str!("shaders/several.wgsl");
 const SEEN: &str = include_str!("shaders/seen.wgsl");
 const CHOICE: &str = include_str!("shaders/choice.wgsl");
 
@@ -102,7 +103,7 @@ impl Kernel {
             },
             Kernel::ProjectMany => Recipe {
                 parts: 1,
-                preambles: &[ACTIVATION],
+                preambles: &[ACTIVATION, SEVERAL],
                 source: include_str!("shaders/project_many.wgsl"),
                 constants: &[
                     ("COLUMNS", false),
@@ -114,7 +115,7 @@ impl Kernel {
             },
             Kernel::ProjectAlone => Recipe {
                 parts: 1,
-                preambles: &[ACTIVATION],
+                preambles: &[ACTIVATION, SEVERAL],
                 source: include_str!("shaders/project_alone.wgsl"),
                 constants: &[("FORM_0", false), ("TILE", false), ("ROWS", false)],
             },

@@ -161,8 +161,7 @@ impl Gpu {
         let vectors = self.vectors();
         let columns = product.0.columns;
         let [mode, activation] = [out.mode as u32, activation_number(out.activation)];
-        let is_alone = self.is_alone;
-        let [large_tile, small_tile] = if is_alone { [16, 4] } else { [64, 16] };
+        let [large_tile, small_tile] = if self.is_alone { [16, 4] } else { [64, 16] };
         // Whole large tiles, and the rest in one more or in small ones, whichever computes less for nothing.
         let rest = tokens % large_tile;
         let large = tokens / large_tile + u32::from(rest > large_tile / 2);
@@ -173,23 +172,23 @@ impl Gpu {
             let Part { buffer, rows, numbers } = piece.part;
             let form = piece.form as u32;
             for (tile, first, count) in tiles.into_iter().filter(|(.., count)| *count > 0) {
-                let mut call = Call {
-                    kernel: Kernel::ProjectMany,
-                    constants: &[columns, form, mode, activation, tile],
-                    buffers: &[buffer, x, &vectors, out.buffer],
-                    site: &[first, tokens, *rows, *numbers, piece.output, stride, piece.bias],
-                    grid: [rows.div_ceil(64), count, 1],
+                let together = [columns, form, mode, activation, tile];
+                let alone = [form, tile, ALONE_ROWS];
+                let (kernel, constants, group_rows) = match self.is_alone {
+                    true => (Kernel::ProjectAlone, &alone[..], ALONE_ROWS * 4),
+                    false => (Kernel::ProjectMany, &together[..], 64),
                 };
-                let constants = [form, tile, ALONE_ROWS];
-                let more = [columns / 32, mode, activation];
-                let site = [call.site, &more].concat();
-                if is_alone {
-                    call.kernel = Kernel::ProjectAlone;
-                    call.constants = &constants;
-                    call.site = &site;
-                    call.grid[0] = rows.div_ceil(ALONE_ROWS * 4);
-                }
-                self.recorder.dispatch(&call);
+                let (output, bias, blocks) = (piece.output, piece.bias, columns / 32);
+                self.recorder.dispatch(&Call {
+                    kernel,
+                    constants,
+                    buffers: &[buffer, x, &vectors, out.buffer],
+                    site: &[
+                        first, tokens, *rows, *numbers, output, stride, bias, blocks, mode,
+                        activation,
+                    ],
+                    grid: [rows.div_ceil(group_rows), count, 1],
+                });
             }
         }
     }

@@ -1,22 +1,6 @@
 // Several tokens: out = x * matrix^T + bias, or what is added to `out`; a tile of TILE tokens, 64 or 16, by 64 rows.
 // 32 columns at a time are decoded into workgroup memory; a thread sums TILE / 8 tokens by 8 rows.
 
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;            // [tokens, COLUMNS / 4]
-@group(0) @binding(2) var<storage, read> vectors: array<vec4f>;      // norms and biases of the model
-@group(0) @binding(3) var<storage, read_write> out: array<f32>;      // [tokens, stride]
-@group(0) @binding(4) var<uniform> site: Site;
-
-struct Site {
-  first: u32,      // the first token of the first tile
-  tokens: u32,     // to before this one
-  rows: u32,
-  numbers: u32,    // the vector where the numbers begin
-  output: u32,     // the number in `out` of row 0 of token 0
-  stride: u32,     // from token to token in `out`
-  bias: u32,       // the number in `vectors` of the bias, NONE for none
-}
-
-const NONE = 0xffffffffu;
 const WIDTH = COLUMNS / 4u;
 const BLOCKS = COLUMNS / 32u;
 
@@ -37,11 +21,6 @@ fn keep_inputs(at: u32, i: u32) {
   inputs[at + 64u] = v.y;
   inputs[at + 128u] = v.z;
   inputs[at + 192u] = v.w;
-}
-
-fn bias(row: u32) -> f32 {
-  if site.bias == NONE { return 0.0; }
-  return vectors[(site.bias + row) / 4u][(site.bias + row) % 4u];
 }
 
 // Rows `row`, `row + 8`, `row + 16` and `row + 24`.
