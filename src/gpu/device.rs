@@ -79,7 +79,8 @@ impl Device {
             .request_adapter(&wanted)
             .await
             .map_err(|cause| refuse("there is no GPU adapter", &cause))?;
-        let mut report = AdapterReport::of(&adapter.get_info());
+        let info = adapter.get_info();
+        let mut report = AdapterReport::of(&info);
         if report.is_software && !options.allow_software {
             let message = format!("the adapter {} computes on the CPU", report.name);
             return Err(Error::new(ErrorKind::Backend, message));
@@ -91,7 +92,7 @@ impl Device {
         if options.limits == Limits::OfAdapter && !cfg!(target_family = "wasm") {
             features = adapter.features() & wgpu::Features::SUBGROUP;
         }
-        let fewest = adapter.get_info().subgroup_min_size;
+        let fewest = info.subgroup_min_size;
         report.subgroup = (!features.is_empty() && fewest >= 4).then_some(fewest);
         if options.limits == Limits::OfAdapter {
             limits.max_buffer_size = offered.max_buffer_size;
