@@ -3,7 +3,10 @@ import eslint from '@eslint/js';
 import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
-const workerSide = ['engine_module', 'glue', 'model_place', 'reading', 'speed', 'threads', 'job_queue', 'store', 'download', 'task_folder', 'task_shelf'];
+const workerSide = ['engine_module', 'glue', 'model_place', 'reading', 'speed', 'threads', 'job_queue', 'task_folder', 'task_shelf'];
+
+/** Of files/, what the page may look into too. */
+const readableFiles = ['files/model_folder', 'files/kept_models'];
 
 const variants = ['simd', 'relaxed', 'simd-threads', 'relaxed-threads'];
 
@@ -15,16 +18,19 @@ const layers = {
   results: ['protocol', 'errors'],
   wire_errors: ['protocol', 'errors'],
   stream: ['abort'],
-  model_folder: ['protocol'],
   adapter: ['protocol'],
-  verdicts: ['protocol', 'model_folder'],
+  verdicts: ['protocol', 'files/model_folder'],
+  persistence: [],
+  missing: ['errors'],
+  retry_after: [],
+  model_store: ['client', 'errors', 'missing', 'models', 'persistence', 'protocol', ...readableFiles],
   variant: ['protocol', 'wasm-feature-detect'],
   turns: ['abort'],
   checks: ['protocol', 'errors'],
   decide_shapes: ['results'],
   decide_checks: ['protocol', 'errors', 'checks', 'decide_shapes'],
   models: ['protocol', 'errors', 'frontdesk:models'],
-  client: ['protocol', 'errors', 'wire_errors', 'abort'],
+  client: ['protocol', 'errors', 'missing', 'wire_errors', 'abort'],
   run: ['errors', 'results', 'abort'],
   task: ['client', 'protocol', 'errors', 'results'],
   ledger: ['cascade', 'errors', 'protocol', 'providers/provider', 'run'],
@@ -34,9 +40,9 @@ const layers = {
   'providers/provider': ['protocol', 'errors'],
 };
 for (const name of workerSide) {
-  layers[name] = [...workerSide, 'protocol', 'errors', 'wire_errors', 'abort', 'model_folder', 'adapter', 'verdicts', 'variant', ...variants.map((variant) => `wasm/${variant}/frontdesk`)];
+  layers[name] = [...workerSide, 'protocol', 'errors', 'wire_errors', 'abort', 'files/\\w+', 'adapter', 'verdicts', 'variant', ...variants.map((variant) => `wasm/${variant}/frontdesk`)];
 }
-layers.worker = layers.store;
+layers.worker = layers.model_place;
 layers.thread_worker = ['glue', 'threads'];
 
 function mayImportOnly(names, message) {
@@ -84,13 +90,20 @@ export default defineConfig(
   { files: ['tests/browser/*fixtures.ts'], rules: { 'no-empty-pattern': 'off' } },
   {
     files: ['www/sdk/src/**/*.ts'],
-    rules: refuse('(?:^|/)(?:worker|store|download|job_queue|task_folder|task_shelf|engine_module|frontdesk_bg)\\.|/wasm/', 'Only the worker imports what runs in it.'),
+    rules: refuse('(?:^|/)(?:worker|job_queue|task_folder|task_shelf|engine_module|frontdesk_bg)\\.|/wasm/|/files/(?!model_folder|kept_models)', 'Only the worker imports what runs in it.'),
   },
   {
     files: ['www/sdk/src/providers/*.ts'],
     rules: refuse(
-      '^(?!(?:\\./\\w+|\\.\\./(?:protocol|errors|abort))\\.js$|eventsource-parser$)',
-      'Providers may import their own folder, protocol, errors and abort only.',
+      '^(?!(?:\\./\\w+|\\.\\./(?:protocol|errors|abort|retry_after))\\.js$|eventsource-parser$)',
+      'Providers may import their own folder, protocol, errors, abort and retry_after only.',
+    ),
+  },
+  {
+    files: ['www/sdk/src/files/*.ts'],
+    rules: refuse(
+      '^(?!(?:\\./\\w+|\\.\\./(?:protocol|errors|abort|retry_after|engine_module))\\.js$)',
+      'What handles files may import its own folder, protocol, errors, abort, retry_after and engine_module only.',
     ),
   },
   ...layerRules,

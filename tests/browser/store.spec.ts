@@ -1,5 +1,6 @@
 /** Downloads: what is wrong is refused with a typed error and leaves nothing behind; what is right is kept. */
 import type { Page } from '@playwright/test';
+import type { Keeping } from 'frontdesk';
 import { createDesk, expect, LABELS, openPage, test, TICKET } from './fixtures.ts';
 import { type Delivery, MADE_UP, REAL_MODEL } from './servers/models.ts';
 
@@ -38,8 +39,10 @@ test('a device without room is told how much is needed, before anything is fetch
   const session = await page.context().newCDPSession(page);
   await session.send('Storage.overrideQuotaForOrigin', { origin: site.origin, quotaSize: 1024 * 1024 });
   site.log.length = 0;
-  const { error } = await createMadeUp(page, 'whole');
-  expect(error).toMatchObject({ code: 'storage_full', details: { neededBytes: MADE_UP.bytes }, isFrontdeskError: true });
+  const { error } = await createMadeUp(page, 'whole', { keep: 'required' });
+  expect(error).toMatchObject({ code: 'storage_full', details: { neededBytes: MADE_UP.bytes, missingBytes: expect.any(Number) }, isFrontdeskError: true });
+  expect(error?.details?.missingBytes).toBeGreaterThan(MADE_UP.bytes - 1024 * 1024);
+  expect(error?.message).toContain(`${error?.details?.missingBytes} bytes are missing`);
   expect(site.log).not.toContain('GET /made-up/whole');
   expect(await page.evaluate(() => window.keptFiles())).toEqual([]);
 });
@@ -49,9 +52,26 @@ test('a device that fills up while the file arrives is told so, and nothing is l
   const session = await page.context().newCDPSession(page);
   await session.send('Storage.overrideQuotaForOrigin', { origin: site.origin, quotaSize: 1024 * 1024 });
   // Without a length beforehand there is nothing to compare the quota with.
-  const { error } = await createMadeUp(page, 'whole', { withLength: false });
+  const { error } = await createMadeUp(page, 'whole', { withLength: false, keep: 'required' });
   expect(error).toMatchObject({ code: 'storage_full', isFrontdeskError: true });
   expect(await page.evaluate(() => window.keptFiles())).toEqual([]);
+});
+
+test('a device without room holds the model in memory, unless that is not wanted', async ({ page, site }) => {
+  await openPage(page, site);
+  const session = await page.context().newCDPSession(page);
+  await session.send('Storage.overrideQuotaForOrigin', { origin: site.origin, quotaSize: 50_000_000 });
+  const { settled, kept } = await page.evaluate(
+    async ([text, labels]) => {
+      window.desk = await window.frontdesk.Frontdesk.create({ modelBaseUrl: '/models' });
+      return { settled: await window.settle(window.desk.classify(text, { labels, threshold: 0 })), kept: await window.keptFiles() };
+    },
+    [TICKET, LABELS] as const,
+  );
+  const info = await page.evaluate(() => window.desk.info);
+  expect(info).toMatchObject({ cached: false, warning: expect.stringMatching(/no room .* bytes are missing/) });
+  expect(settled.value?.value).toBe('billing');
+  expect(kept).toEqual([]);
 });
 
 test('half a file that an earlier visit left is removed', async ({ page, site }) => {
@@ -162,10 +182,10 @@ test('models that are not distributed, and models that do not exist, are refused
 });
 
 /** Tries to make a desk of bytes that are no model; always fails, in one way or another. */
-function createMadeUp(page: Page, delivery: Delivery, { withLength = true } = {}) {
+function createMadeUp(page: Page, delivery: Delivery, { withLength = true, keep = 'if_possible' as Keeping } = {}) {
   return page.evaluate(
-    ([url, sha256, bytes]) =>
-      window.settle(window.frontdesk.Frontdesk.create({ model: { url, sha256, ...(bytes !== null && { bytes }) } }).then(() => undefined)),
-    [`/made-up/${delivery}`, MADE_UP.sha256, withLength ? MADE_UP.bytes : null] as const,
+    ([url, sha256, bytes, keep]) =>
+      window.settle(window.frontdesk.Frontdesk.create({ keep, model: { url, sha256, ...(bytes !== null && { bytes }) } }).then(() => undefined)),
+    [`/made-up/${delivery}`, MADE_UP.sha256, withLength ? MADE_UP.bytes : null, keep] as const,
   );
 }

@@ -59,9 +59,9 @@ execFileSync(process.execPath, [createRequire(import.meta.url).resolve('typescri
 await copyWasm();
 await writeLicences(bundle.metafile);
 
-function forThePage({ id, bytes, sha256, file, use, sources }) {
+function forThePage({ id, bytes, sha256, chunks, file, use, sources }) {
   const url = sources.find(({ kind }) => kind === 'url')?.url;
-  return { id, bytes, sha256, file, use, ...(url && { url }) };
+  return { id, bytes, sha256, chunks, file, use, ...(url && { url }) };
 }
 
 async function copyWasm() {

@@ -14,11 +14,11 @@ async function settle(promise) {
   }
 }
 
-/** The names of all files that the SDK keeps on this origin. */
+/** The names of all model files on this origin, without the notes beside them. */
 async function keptFiles() {
   const names = [];
   const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle('frontdesk-models', { create: true });
-  for await (const name of folder.keys()) names.push(name);
+  for await (const name of folder.keys()) if (!/^[0-9a-f]{64}\.json$/.test(name)) names.push(name);
   return names;
 }
 

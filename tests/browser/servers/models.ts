@@ -59,7 +59,15 @@ export function serveModel(request: IncomingMessage, response: ServerResponse): 
   }
   const file = join(folder, basename(path));
   if (!path.startsWith('/models/') || !existsSync(file)) return false;
-  response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': statSync(file).size });
-  createReadStream(file).pipe(response);
+  const { size } = statSync(file);
+  const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '') ?? [];
+  const range = first === undefined ? undefined : { start: Number(first), end: Math.min(Number(last), size - 1) };
+  const length = range ? range.end - range.start + 1 : size;
+  response.writeHead(range ? 206 : 200, {
+    'content-type': 'application/octet-stream',
+    'content-length': length,
+    ...(range && { 'content-range': `bytes ${range.start}-${range.end}/${size}` }),
+  });
+  createReadStream(file, range).pipe(response);
   return true;
 }

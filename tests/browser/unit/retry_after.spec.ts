@@ -1,6 +1,6 @@
 /** Retry-After: seconds, dates and nonsense. */
 import { expect, test } from '@playwright/test';
-import { LONGEST_PAUSE_MS, parseRetryAfter } from '../../../www/sdk/src/providers/retry_after.ts';
+import { LONGEST_PAUSE_MS, parseRetryAfter } from '../../../www/sdk/src/retry_after.ts';
 
 const NOW = Date.UTC(2026, 0, 2, 3, 4, 5);
 

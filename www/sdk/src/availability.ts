@@ -1,6 +1,6 @@
 /** Tells, without downloading anything, whether a model can run here and is already on the device. */
 import { findAdapter } from './adapter.js';
-import { findModelFile, openModelFolder } from './model_folder.js';
+import { findModelFile, openModelFolder } from './files/model_folder.js';
 import { type ModelChoice, resolveModel } from './models.js';
 import type { AdapterInfo, Backend, ModelFile, ModuleVariant } from './protocol.js';
 import { detectVariant } from './variant.js';

@@ -1,9 +1,10 @@
 /** Checks of what callers pass in: anything senseless is `invalid_input`, before anything runs. */
 import { InvalidInputError } from './errors.js';
-import type { Backend, ChatMessage, ChatRequest, Label, Mode, ModuleVariant } from './protocol.js';
+import type { Backend, ChatMessage, ChatRequest, Keeping, Label, Mode, ModuleVariant } from './protocol.js';
 
 const MODES: readonly Mode[] = ['only_on_device', 'prefer_on_device', 'cascade', 'prefer_in_cloud', 'only_in_cloud'];
 const MODULE_VARIANTS: readonly ModuleVariant[] = ['simd', 'relaxed', 'simd-threads', 'relaxed-threads'];
+const KEEPINGS: readonly Keeping[] = ['if_possible', 'required', 'never'];
 const BACKENDS: readonly (Backend | 'auto')[] = ['wasm', 'webgpu', 'auto'];
 const MAX_LABELS = 256;
 /** Characters of a label's name. */
@@ -75,6 +76,11 @@ export function checkModuleVariant(variant: ModuleVariant): ModuleVariant {
 export function checkBackend(backend: Backend | 'auto'): Backend | 'auto' {
   if (!BACKENDS.includes(backend)) throw new InvalidInputError(`backend must be one of ${BACKENDS.join(', ')}`);
   return backend;
+}
+
+export function checkKeeping(keep: Keeping): Keeping {
+  if (!KEEPINGS.includes(keep)) throw new InvalidInputError(`keep must be one of ${KEEPINGS.join(', ')}`);
+  return keep;
 }
 
 export function checkText(text: string): string {

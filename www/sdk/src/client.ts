@@ -1,6 +1,7 @@
 /** The page's side of the worker protocol: typed calls, abort, and a fresh worker after a death. */
 import { raceAbort } from './abort.js';
 import { DestroyedError, type FrontdeskError, WorkerDiedError } from './errors.js';
+import { missing } from './missing.js';
 import type { BackendChange, FromWorker, LoadRequest, ModelInfo, Protocol, ToWorker, Verb } from './protocol.js';
 import { fromWireError } from './wire_errors.js';
 
@@ -12,8 +13,8 @@ export interface CallOptions<V extends Verb> {
 export interface EngineClientOptions {
   /** Default: the worker file beside this module. */
   readonly workerUrl?: string | URL;
-  /** What every fresh worker loads first. */
-  readonly load: LoadRequest;
+  /** What every fresh worker loads first; absent where only files are to be handled. */
+  readonly load?: LoadRequest;
   /** Is told when a lost GPU made the model go elsewhere. */
   readonly onBackendChange?: ((change: BackendChange) => void) | undefined;
 }
@@ -45,7 +46,7 @@ export class EngineClient {
 
   /** Starts the worker and loads the model, unless that was done; `signal` stops the load itself. */
   async load(options: CallOptions<'load'> = {}): Promise<ModelInfo> {
-    this.#loaded ??= this.#send('load', this.#options.load, options);
+    this.#loaded ??= this.#send('load', this.#options.load ?? missing(), options);
     const loading = this.#loaded;
     try {
       return await loading;
@@ -57,7 +58,7 @@ export class EngineClient {
 
   /** Asks the engine; the model is loaded first where a fresh worker had to be started. */
   async call<V extends Exclude<Verb, 'load'>>(verb: V, request: Protocol[V]['request'], options: CallOptions<V> = {}): Promise<Protocol[V]['response']> {
-    await raceAbort(this.load(), options.signal);
+    if (this.#options.load) await raceAbort(this.load(), options.signal);
     return this.#send(verb, request, options);
   }
 

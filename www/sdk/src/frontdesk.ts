@@ -7,6 +7,7 @@ import {
   checkChatRequest,
   checkContextTokens,
   checkBackend,
+  checkKeeping,
   checkMode,
   checkModuleVariant,
   checkText,
@@ -23,7 +24,8 @@ import { IdleImprover, type OnImproved } from './idle_improver.js';
 import { checkPrices, Ledger } from './ledger.js';
 import { missing } from './missing.js';
 import { absolute, type ModelChoice, resolveModel } from './models.js';
-import type { Backend, BackendChange, ChatDelta, ChatRequest, Label, LedgerSummary, LoadProgress, LocalEmbeddings, Mode, ModelInfo, ModuleVariant, Policy, PrefillProgress, Prices, TaskInfo } from './protocol.js';
+import { askPersistence } from './persistence.js';
+import type { Backend, BackendChange, ChatDelta, ChatRequest, Keeping, Label, LedgerSummary, LoadProgress, LocalEmbeddings, Mode, ModelInfo, ModuleVariant, Policy, PrefillProgress, Prices, TaskInfo } from './protocol.js';
 import type { CloudProvider } from './providers/provider.js';
 import type { ChatCompletion, ChatCompletionChunk, Classification } from './results.js';
 import { Run } from './run.js';
@@ -36,6 +38,12 @@ export interface CreateOptions {
   readonly reflex?: ModelChoice;
   /** A folder of your own that holds the manifest's model files under their names. */
   readonly modelBaseUrl?: string;
+  /**
+   * Whether fetched models stay on the device. By default they do where that is possible; elsewhere (private windows, no
+   * room) they are held in memory, `info.cached` is false and `info.warning` says why. `required` rejects there, with
+   * `storage_full` and `details.missingBytes` where room is missing; models that were used least recently make way first.
+   */
+  readonly keep?: Keeping;
   /** Default `cascade`. A desk made with `only_on_device` cannot be told otherwise later. */
   readonly mode?: Mode;
   /** Confidence (0 to 1) below which `cascade` asks the cloud; default 0.6. */
@@ -207,6 +215,7 @@ export class Frontdesk {
     const target = new EventTarget();
     monitor?.(target);
     try {
+      if (options.keep !== 'never') await askPersistence();
       const info = await client.load({ signal, onEvent: (progress) => target.dispatchEvent(progressEvent(progress)) });
       return new Frontdesk({ mode, threshold, cloud, onSend, learnFromCloud, onImproved, client, info });
     } catch (error) {
@@ -391,7 +400,7 @@ interface Sides {
   readonly onSend: ((receipt: Receipt) => void) | undefined;
 }
 
-function makeClient({ model, reflex, modelBaseUrl, contextTokens, threads, moduleVariant, backend, onBackendChange, wasmUrl, workerUrl }: CreateOptions): EngineClient {
+function makeClient({ model, reflex, modelBaseUrl, keep, contextTokens, threads, moduleVariant, backend, onBackendChange, wasmUrl, workerUrl }: CreateOptions): EngineClient {
   if (typeof Worker === 'undefined') throw new UnsupportedBrowserError('a model runs in a browser, and here is no Worker; only_in_cloud needs none');
   return new EngineClient({
     onBackendChange,
@@ -400,6 +409,7 @@ function makeClient({ model, reflex, modelBaseUrl, contextTokens, threads, modul
       model: resolveModel(model, modelBaseUrl),
       ...(reflex !== undefined && { reflex: resolveModel(reflex, modelBaseUrl) }),
       contextTokens: checkContextTokens(contextTokens ?? DEFAULT_CONTEXT_TOKENS),
+      ...(keep !== undefined && { keep: checkKeeping(keep) }),
       ...(wasmUrl !== undefined && { wasmUrl: absolute(wasmUrl) }),
       engine: {
         ...(threads !== undefined && { threads: checkThreads(threads) }),

@@ -14,6 +14,8 @@ export {
   Frontdesk,
 } from './frontdesk.js';
 export type { OnImproved } from './idle_improver.js';
+export type { StoredModel } from './files/kept_models.js';
+export { type ImportOptions, type KeepOptions, type ModelStore, type StorageUsage, store, type StoreOptions } from './model_store.js';
 export { DEFAULT_MODEL, type ModelByUrl, type ModelChoice } from './models.js';
 export type {
   AdapterInfo,
@@ -21,11 +23,13 @@ export type {
   BackendChange,
   Budget,
   ChatMessage,
+  ChunkHashes,
   Comparison,
   Decision,
   Embedding,
   Evaluation,
   Improvement,
+  Keeping,
   Label,
   LabelProbability,
   LearnProgress,

@@ -6,6 +6,7 @@ declare module 'frontdesk:models' {
     readonly id: string;
     readonly bytes: number;
     readonly sha256: string;
+    readonly chunks?: { readonly bytes: number; readonly sha256: readonly string[] };
     readonly file: string;
     readonly use: 'default' | 'reflex' | 'tests';
     /** The first source that is a plain address. */

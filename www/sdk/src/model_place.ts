@@ -1,12 +1,12 @@
 /** Where the language model is: on the CPU or on a GPU, which of them is faster, and how it comes elsewhere when the GPU is lost. */
 import { findAdapter } from './adapter.js';
-import type { DownloadOptions } from './download.js';
 import type { ByteSource, Model, StartedEngine } from './engine_module.js';
 import { UnsupportedBrowserError } from './errors.js';
 import { isTrap, type OnCrash } from './job_queue.js';
 import type { AdapterInfo, Backend, LoadRequest } from './protocol.js';
 import { fetchAndRead, type Read } from './reading.js';
 import { timeModel } from './speed.js';
+import type { OpenOptions } from './files/store.js';
 import { answerMs, fasterBackend, keepVerdict, readVerdict, type VerdictKey, whySlower } from './verdicts.js';
 
 /** A model that is loaded. */
@@ -22,7 +22,7 @@ export interface PlacedModel {
 export interface Placing {
   readonly engine: StartedEngine;
   readonly request: LoadRequest;
-  readonly options: DownloadOptions;
+  readonly options: OpenOptions;
   readonly tell: (loaded: number, total: number) => void;
   readonly onCrash: OnCrash;
 }

@@ -1,24 +1,30 @@
 /** Finds a model by its id in the bundled manifest, or takes one by address and hash. */
 import manifest from 'frontdesk:models';
 import { InvalidInputError } from './errors.js';
-import type { ModelFile } from './protocol.js';
+import type { ChunkHashes, ModelFile } from './protocol.js';
 
 /** A model file of your own. */
 export interface ModelByUrl {
-  /** Where the GGUF file is; relative to the page. */
-  readonly url: string;
+  /** Where the GGUF file is; relative to the page. May be left out for a file that was imported. */
+  readonly url?: string;
   /** SHA-256 of the file, hex. */
   readonly sha256: string;
   /** Default: the last part of the address. */
   readonly id?: string;
   /** Length of the file; progress is exact and a lack of room is seen early when it is known. */
   readonly bytes?: number;
+  /** Hashes of its parts, e.g. of 4 MiB each: a wrong part is found, and fetched again, as soon as it arrives. Needs `bytes`. */
+  readonly chunks?: ChunkHashes;
 }
 
 /** An id of the manifest, or a file of your own. */
 export type ModelChoice = (typeof DEFAULT_MODEL) | (string & {}) | ModelByUrl;
 
 export const DEFAULT_MODEL = 'smollm2-135m-instruct';
+
+const LEAST_CHUNK_BYTES = 64 * 1024;
+/** Several are in memory at a time. */
+const MOST_CHUNK_BYTES = 16 * 1024 * 1024;
 
 /** The file to load; `modelBaseUrl` is a folder that holds the manifest's files under their names. */
 export function resolveModel(model: ModelChoice = DEFAULT_MODEL, modelBaseUrl?: string): ModelFile {
@@ -31,21 +37,43 @@ export function resolveModel(model: ModelChoice = DEFAULT_MODEL, modelBaseUrl?: 
   if (entry.use === 'tests') {
     throw new InvalidInputError(`${model} is not distributed with this package; give its { url, sha256 } instead`);
   }
-  const url = modelBaseUrl === undefined ? entry.url : `${modelBaseUrl.replace(/\/$/, '')}/${entry.file}`;
-  if (url === undefined) throw new InvalidInputError(`${model} has no address; give a modelBaseUrl`);
-  return { id: entry.id, url: absolute(url), sha256: entry.sha256, bytes: entry.bytes };
+  const { id, file, sha256, bytes, chunks } = entry;
+  const url = modelBaseUrl === undefined ? entry.url : `${modelBaseUrl.replace(/\/$/, '')}/${file}`;
+  // Without an address it may still be on the device.
+  return { id, sha256, bytes, ...(chunks && { chunks }), ...(url !== undefined && { url: absolute(url) }) };
 }
 
-function modelByUrl({ url, sha256, id, bytes }: ModelByUrl): ModelFile {
-  if (typeof sha256 !== 'string' || !/^[0-9a-fA-F]{64}$/.test(sha256)) {
-    throw new InvalidInputError("the model's sha256 must be 64 hexadecimal digits");
-  }
+function modelByUrl({ url, sha256, id, bytes, chunks }: ModelByUrl): ModelFile {
+  const hash = checkHash(sha256, "the model's sha256");
   if (bytes !== undefined && !(Number.isSafeInteger(bytes) && bytes > 0)) {
     throw new InvalidInputError("the model's bytes must be a whole number above 0");
   }
-  const address = absolute(url);
-  const name = id ?? new URL(address).pathname.split('/').pop();
-  return { id: name ?? address, url: address, sha256: sha256.toLowerCase(), ...(bytes !== undefined && { bytes }) };
+  const address = url === undefined ? undefined : absolute(url);
+  const name = id ?? (address === undefined ? undefined : new URL(address).pathname.split('/').pop());
+  return {
+    id: name ?? hash,
+    sha256: hash,
+    ...(address !== undefined && { url: address }),
+    ...(bytes !== undefined && { bytes }),
+    ...(chunks && { chunks: checkChunks(chunks, bytes) }),
+  };
+}
+
+/** 64 hexadecimal digits, in lower case. */
+export function checkHash(sha256: unknown, what: string): string {
+  if (typeof sha256 !== 'string' || !/^[0-9a-fA-F]{64}$/.test(sha256)) throw new InvalidInputError(`${what} must be 64 hexadecimal digits`);
+  return sha256.toLowerCase();
+}
+
+function checkChunks({ bytes: length, sha256 }: ChunkHashes, bytes: number | undefined): ChunkHashes {
+  if (bytes === undefined) throw new InvalidInputError("the model's chunks need its bytes");
+  if (!(Number.isSafeInteger(length) && length >= LEAST_CHUNK_BYTES && length <= MOST_CHUNK_BYTES)) {
+    throw new InvalidInputError(`the chunks' bytes must be a whole number from ${LEAST_CHUNK_BYTES} to ${MOST_CHUNK_BYTES}`);
+  }
+  if (!Array.isArray(sha256) || sha256.length !== Math.ceil(bytes / length)) {
+    throw new InvalidInputError(`chunks of ${length} bytes need ${Math.ceil(bytes / length)} hashes`);
+  }
+  return { bytes: length, sha256: sha256.map((hash) => checkHash(hash, "each chunk's sha256")) };
 }
 
 /** Workers resolve addresses against their own file, so the page does it for them. */

@@ -34,11 +34,25 @@ export interface EngineWishes {
 /** A model file: where it is, how long it is and what its SHA-256 is (hex, lower case). */
 export interface ModelFile {
   readonly id: string;
-  readonly url: string;
+  /** Absent for a file that is on the device, or nowhere. */
+  readonly url?: string;
   readonly sha256: string;
   /** Length in bytes, when known beforehand. */
   readonly bytes?: number;
+  /** What its parts hash to, when known beforehand; only with `bytes`. */
+  readonly chunks?: ChunkHashes;
 }
+
+/** Hashes of a file's parts, which all have the same length, the last one excepted. */
+export interface ChunkHashes {
+  /** Length of a part. */
+  readonly bytes: number;
+  /** SHA-256 of each part in order, hex, lower case. */
+  readonly sha256: readonly string[];
+}
+
+/** Whether a fetched model is kept on the device: where that is possible, or else not at all, or never. */
+export type Keeping = 'if_possible' | 'required' | 'never';
 
 /** Progress of `load`; all amounts are bytes. */
 export interface LoadProgress {
@@ -63,6 +77,23 @@ export interface LoadRequest {
   /** Absolute URL of the folder that holds the wasm modules, or of one `.wasm` file. */
   readonly wasmUrl?: string;
   readonly engine: EngineWishes;
+  /** Default `if_possible`. */
+  readonly keep?: Keeping;
+}
+
+/** Puts a model on the device without loading it. */
+export interface KeepRequest {
+  readonly model: ModelFile;
+  readonly wasmUrl?: string;
+}
+
+/** Takes a model from a file of the user's. */
+export interface ImportRequest {
+  readonly file: Blob;
+  /** What it must be, where that is known. */
+  readonly sha256?: string;
+  readonly id: string;
+  readonly wasmUrl?: string;
 }
 
 /** What is loaded and how it runs. */
@@ -426,6 +457,8 @@ export interface LedgerSummary {
 /** Verb -> what is asked, what is told on the way, what is answered. */
 export interface Protocol {
   load: { request: LoadRequest; event: LoadProgress; response: ModelInfo };
+  keepModel: { request: KeepRequest; event: LoadProgress; response: null };
+  importModel: { request: ImportRequest; event: LoadProgress; response: { readonly sha256: string } };
   classify: { request: ClassifyRequest; event: PrefillProgress; response: LocalClassification };
   embed: { request: EmbedRequest; event: PrefillProgress; response: LocalEmbeddings };
   chat: { request: ChatRequest; event: PrefillProgress | ChatDelta; response: LocalCompletion };

@@ -1,8 +1,7 @@
 /** Reads model files: fetched where they are not kept, fetched anew where what was kept is damaged. */
-import type { DownloadOptions } from './download.js';
 import type { ByteSource } from './engine_module.js';
 import type { ModelFile } from './protocol.js';
-import { forgetModel, isIntact, openModel, type OpenedModel } from './store.js';
+import { forgetModel, isIntact, openModel, type OpenedModel, type OpenOptions } from './files/store.js';
 
 /** A model that was read, and where from. */
 export interface Read<T> {
@@ -13,7 +12,7 @@ export interface Read<T> {
 }
 
 /** Reads a model's file; one that was kept and is damaged is fetched again. */
-export async function fetchAndRead<T>(model: ModelFile, options: DownloadOptions, read: (source: ByteSource) => T | Promise<T>): Promise<Read<T>> {
+export async function fetchAndRead<T>(model: ModelFile, options: OpenOptions, read: (source: ByteSource) => T | Promise<T>): Promise<Read<T>> {
   const readOnce = async (source: OpenedModel): Promise<Read<T>> => {
     const fetchedAt = performance.now();
     try {
@@ -35,7 +34,7 @@ export async function fetchAndRead<T>(model: ModelFile, options: DownloadOptions
 }
 
 /** True where a file that was kept earlier has been damaged since and was now removed. */
-async function dropIfDamaged(source: OpenedModel, model: ModelFile, options: DownloadOptions): Promise<boolean> {
+async function dropIfDamaged(source: OpenedModel, model: ModelFile, options: OpenOptions): Promise<boolean> {
   if (!source.cached) return false;
   options.onProgress({ phase: 'verify', loaded: 0, total: source.size });
   const kept = await openModel(model, options);

@@ -1,6 +1,6 @@
 /** Where tasks lie on the device: names and versions in the origin private file system (worker only). */
 import { StorageFullError } from './errors.js';
-import { PARTIAL_ENDING } from './model_folder.js';
+import { PARTIAL_ENDING } from './files/model_folder.js';
 
 const FOLDER = 'frontdesk-tasks';
 const ENDING = '.fdtask';

@@ -1,5 +1,5 @@
 /** Which backend was the faster one, kept on the device beside the models; the page reads it, the worker writes it. */
-import { openModelFolder, PARTIAL_ENDING } from './model_folder.js';
+import { openModelFolder, PARTIAL_ENDING } from './files/model_folder.js';
 import type { Backend, ModuleVariant } from './protocol.js';
 
 /** How fast a short answer was. */

@@ -1,11 +1,12 @@
 /** The worker: owns the engine, answers the protocol's verbs one at a time, and listens for aborts. */
-import type { DownloadOptions } from './download.js';
 import { type Encoder, type StartedEngine, startEngineModule, type Task, type TaskJob } from './engine_module.js';
 import { EngineCrashedError, InternalError, InvalidInputError } from './errors.js';
 import { isDeviceLost, type JobOptions, type OnCrash, runJob, SerialQueue } from './job_queue.js';
+import { importModel } from './files/import_model.js';
 import { type PlacedModel, placeAgain, placeModel, type Placing } from './model_place.js';
 import type { FromWorker, LearnProgress, ModelInfo, PrefillProgress, Protocol, TaskInfo, ToWorker, Verb } from './protocol.js';
 import { fetchAndRead } from './reading.js';
+import { openModel, type OpenOptions } from './files/store.js';
 import { TaskShelf } from './task_shelf.js';
 import { toWireError } from './wire_errors.js';
 
@@ -50,7 +51,7 @@ const onCrash: OnCrash = (listener) => {
 
 const handlers: Handlers = {
   load: async (request, { signal, emit }) => {
-    const { model, reflex, wasmUrl, engine: wishes } = request;
+    const { model, reflex, wasmUrl, engine: wishes, keep } = request;
     const startedAt = performance.now();
     engine ??= await startEngineModule(wishes, wasmUrl);
     const { module } = engine;
@@ -60,7 +61,7 @@ const handlers: Handlers = {
     delete engine.placed;
     delete engine.encoder;
     delete engine.tasks;
-    const options: DownloadOptions = { createHash: () => new module.Sha256(), signal, onProgress: emit };
+    const options: OpenOptions = { createHash: () => new module.Sha256(), signal, onProgress: emit, keep };
     const tell = (loaded: number, total: number) => {
       emit({ phase: 'load', loaded, total });
     };
@@ -84,6 +85,16 @@ const handlers: Handlers = {
       ...(backendReason !== undefined && { backendReason }),
       ...(reflex && engine.encoder && { reflex: { id: reflex.id, sha256: reflex.sha256, ...engine.encoder.describe() } }),
     } satisfies ModelInfo;
+  },
+  keepModel: async ({ model, wasmUrl }, { signal, emit }) => {
+    const { Sha256 } = await moduleForFiles(wasmUrl);
+    const opened = await openModel(model, { createHash: () => new Sha256(), signal, onProgress: emit, keep: 'required' });
+    opened.close();
+    return null;
+  },
+  importModel: async (request, { signal, emit }) => {
+    const { Sha256 } = await moduleForFiles(request.wasmUrl);
+    return { sha256: await importModel(request, { createHash: () => new Sha256(), signal, onProgress: emit }) };
   },
   classify: async (request, { signal, emit }) => {
     const classify = () => runJob(loaded().placed.model.classify(request), { signal, onCrash, onEvent: prefillTo(emit) });
@@ -213,6 +224,11 @@ function onUncaught(error: unknown, event: Event): void {
   if (!(error instanceof WebAssembly.RuntimeError)) return;
   event.preventDefault();
   noteCrash(error);
+}
+
+/** A module where no model is to be loaded. */
+async function moduleForFiles(wasmUrl: string | undefined): Promise<StartedEngine['module']> {
+  return (engine ?? (await startEngineModule({ threads: 1 }, wasmUrl))).module;
 }
 
 interface TaskSide {

@@ -12,7 +12,7 @@ import {
 import { Deadline, readText } from './deadline.js';
 import { CompletionStream, matchLabel, parseCompletion } from './openai_answers.js';
 import type { CloudChatRequest, CloudClassifyRequest, CloudCompletion, CloudDelta, CloudOptions, CloudProvider } from './provider.js';
-import { parseRetryAfter } from './retry_after.js';
+import { parseRetryAfter } from '../retry_after.js';
 
 /**
  * There is no way to give headers or a key, on purpose: whatever is in a page is public. The key
