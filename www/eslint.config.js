@@ -3,7 +3,7 @@ import eslint from '@eslint/js';
 import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
-const workerSide = ['engine_module', 'glue', 'model_place', 'reading', 'speed', 'threads', 'job_queue', 'task_folder', 'task_shelf'];
+const workerSide = ['engine_module', 'glue', 'model_place', 'reading', 'speed', 'threads', 'job_queue', 'task_folder', 'task_shelf', 'joint'];
 
 /** Of files/, what the page may look into too. */
 const readableFiles = ['files/model_folder', 'files/kept_models'];
@@ -42,7 +42,10 @@ const layers = {
 for (const name of workerSide) {
   layers[name] = [...workerSide, 'protocol', 'errors', 'wire_errors', 'abort', 'files/\\w+', 'adapter', 'verdicts', 'variant', ...variants.map((variant) => `wasm/${variant}/frontdesk`)];
 }
-layers.worker = layers.model_place;
+layers.host = layers.model_place;
+layers.sharing = ['host', 'protocol'];
+layers.worker = ['host', 'sharing', 'protocol', 'wire_errors'];
+layers.joint = ['abort'];
 layers.thread_worker = ['glue', 'threads'];
 
 function mayImportOnly(names, message) {
@@ -90,7 +93,7 @@ export default defineConfig(
   { files: ['tests/browser/*fixtures.ts'], rules: { 'no-empty-pattern': 'off' } },
   {
     files: ['www/sdk/src/**/*.ts'],
-    rules: refuse('(?:^|/)(?:worker|job_queue|task_folder|task_shelf|engine_module|frontdesk_bg)\\.|/wasm/|/files/(?!model_folder|kept_models)', 'Only the worker imports what runs in it.'),
+    rules: refuse('(?:^|/)(?:worker|host|sharing|joint|job_queue|task_folder|task_shelf|engine_module|frontdesk_bg)\\.|/wasm/|/files/(?!model_folder|kept_models)', 'Only the worker imports what runs in it.'),
   },
   {
     files: ['www/sdk/src/providers/*.ts'],

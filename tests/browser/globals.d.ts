@@ -25,5 +25,8 @@ declare global {
     desk: frontdesk.Frontdesk;
     /** Whom that desk asks; each test starts with a fresh one. */
     cloud: frontdesk.CloudProvider;
+    /** A call that was begun, and how far it is. */
+    watched: Promise<Settled<frontdesk.Classification>>;
+    progress?: number;
   }
 }

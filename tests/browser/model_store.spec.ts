@@ -1,21 +1,14 @@
 /** The models on the device: fetched in parts, gone on with after any interruption, listed, removed, imported, used without a network. */
 import type { Page } from '@playwright/test';
 import type { ModelByUrl, StoredModel } from 'frontdesk';
-import { createDesk, expect, LABELS, openPage, test as base, TICKET } from './fixtures.ts';
-import { CONTENT, FILE, FILE_IN_CHUNKS, type FileServer, startFileServer, type Way } from './servers/hostile_files.ts';
+import { test } from './file_fixtures.ts';
+import { createDesk, expect, LABELS, openPage, TICKET } from './fixtures.ts';
+import { CONTENT, FILE, FILE_IN_CHUNKS, type FileServer, type Way } from './servers/hostile_files.ts';
 import { REAL_MODEL } from './servers/models.ts';
 
 const CHUNK_BYTES = FILE_IN_CHUNKS.chunks.bytes;
 const PART = `${FILE.sha256}.part`;
 const JOURNAL = `${FILE.sha256}.journal`;
-
-const test = base.extend<{ files: FileServer }>({
-  files: async ({}, use) => {
-    const server = await startFileServer();
-    await use(server);
-    await server.close();
-  },
-});
 
 test('prepare fetches ahead, in parts; the model is listed, and gone when removed', async ({ page, site, files }) => {
   await openPage(page, site);

@@ -182,10 +182,10 @@ test('models that are not distributed, and models that do not exist, are refused
 });
 
 /** Tries to make a desk of bytes that are no model; always fails, in one way or another. */
-function createMadeUp(page: Page, delivery: Delivery, { withLength = true, keep = 'if_possible' as Keeping } = {}) {
+function createMadeUp(page: Page, delivery: Delivery, { withLength = true, keep }: { withLength?: boolean; keep?: Keeping } = {}) {
   return page.evaluate(
     ([url, sha256, bytes, keep]) =>
-      window.settle(window.frontdesk.Frontdesk.create({ keep, model: { url, sha256, ...(bytes !== null && { bytes }) } }).then(() => undefined)),
+      window.settle(window.frontdesk.Frontdesk.create({ ...(keep && { keep }), model: { url, sha256, ...(bytes !== null && { bytes }) } }).then(() => undefined)),
     [`/made-up/${delivery}`, MADE_UP.sha256, withLength ? MADE_UP.bytes : null, keep] as const,
   );
 }

@@ -92,7 +92,7 @@ export const WAYS = {
     response.writeHead(206, { 'content-range': `bytes ${start}-${end - 1}/${CONTENT.length}`, 'content-length': end - start });
     response.write(CONTENT.subarray(start, start + 1000));
   },
-  stalls_once: (request) => { if (request.index === 1) (WAYS.stalls as Serve)(request); else serveRange(request); },
+  stalls_once: (request) => { if (request.index === 1) (WAYS.stalls)(request); else serveRange(request); },
   never_answers: () => undefined,
   slow: ({ start, end, response }) => {
     response.writeHead(206, { 'content-range': `bytes ${start}-${end - 1}/${CONTENT.length}`, 'content-length': end - start });

@@ -139,6 +139,10 @@ export class EngineClient {
       this.#options.onBackendChange?.(message.moved);
       return;
     }
+    if ('died' in message) {
+      this.#onDeath(this.#worker, fromWireError(message.died));
+      return;
+    }
     const call = this.#inFlight.get(message.id);
     if ('event' in message) {
       call?.onEvent?.(message.event);
@@ -147,10 +151,7 @@ export class EngineClient {
     if ('response' in message) {
       call?.resolve(message.response);
     } else {
-      const error = fromWireError(message.error);
-      call?.reject(error);
-      // The engine cannot be entered again, and its memory can only be had back with the worker.
-      if (error.code === 'engine_crashed') this.#onDeath(this.#worker, error);
+      call?.reject(fromWireError(message.error));
     }
     this.#lettingGo.delete(message.id);
     if (this.#lettingGo.size === 0) this.#onAllLetGo?.();

@@ -44,6 +44,13 @@ export interface CreateOptions {
    * `storage_full` and `details.missingBytes` where room is missing; models that were used least recently make way first.
    */
   readonly keep?: Keeping;
+  /**
+   * Whether this desk uses the engine of another desk of this origin, in whichever tab, that was made with the same models and
+   * settings; default true. One model is in memory then, and calls of all tabs take turns. When the tab that has the engine
+   * closes, another one takes over: what was running there is done again, but for half-told streams and changes of tasks,
+   * which fail with `worker_died`.
+   */
+  readonly share?: boolean;
   /** Default `cascade`. A desk made with `only_on_device` cannot be told otherwise later. */
   readonly mode?: Mode;
   /** Confidence (0 to 1) below which `cascade` asks the cloud; default 0.6. */
@@ -400,7 +407,7 @@ interface Sides {
   readonly onSend: ((receipt: Receipt) => void) | undefined;
 }
 
-function makeClient({ model, reflex, modelBaseUrl, keep, contextTokens, threads, moduleVariant, backend, onBackendChange, wasmUrl, workerUrl }: CreateOptions): EngineClient {
+function makeClient({ model, reflex, modelBaseUrl, keep, share, contextTokens, threads, moduleVariant, backend, onBackendChange, wasmUrl, workerUrl }: CreateOptions): EngineClient {
   if (typeof Worker === 'undefined') throw new UnsupportedBrowserError('a model runs in a browser, and here is no Worker; only_in_cloud needs none');
   return new EngineClient({
     onBackendChange,
@@ -410,6 +417,7 @@ function makeClient({ model, reflex, modelBaseUrl, keep, contextTokens, threads,
       ...(reflex !== undefined && { reflex: resolveModel(reflex, modelBaseUrl) }),
       contextTokens: checkContextTokens(contextTokens ?? DEFAULT_CONTEXT_TOKENS),
       ...(keep !== undefined && { keep: checkKeeping(keep) }),
+      ...(share !== undefined && { share }),
       ...(wasmUrl !== undefined && { wasmUrl: absolute(wasmUrl) }),
       engine: {
         ...(threads !== undefined && { threads: checkThreads(threads) }),

@@ -79,6 +79,8 @@ export interface LoadRequest {
   readonly engine: EngineWishes;
   /** Default `if_possible`. */
   readonly keep?: Keeping;
+  /** Whether tabs that want the same share one engine; default true. */
+  readonly share?: boolean;
 }
 
 /** Puts a model on the device without loading it. */
@@ -497,4 +499,6 @@ export type FromWorker =
   | { [V in Verb]: { readonly id: number; readonly verb: V; readonly event: Protocol[V]['event'] } }[Verb]
   | { [V in Verb]: { readonly id: number; readonly verb: V; readonly response: Protocol[V]['response'] } }[Verb]
   | { readonly id: number; readonly error: WireError }
-  | { readonly moved: BackendChange };
+  | { readonly moved: BackendChange }
+  /** The worker can do nothing more; the next call needs another one. */
+  | { readonly died: WireError };

@@ -19,6 +19,7 @@ import {
   StorageFullError,
   UnsupportedBrowserError,
   UnsupportedModelError,
+  WorkerDiedError,
 } from './errors.js';
 import type { WireError } from './protocol.js';
 
@@ -38,6 +39,7 @@ const CLASSES_OF_WORKER_CODES: Readonly<Record<string, new (message: string, opt
   backend: BackendError,
   device_lost: DeviceLostError,
   engine_crashed: EngineCrashedError,
+  worker_died: WorkerDiedError,
   module_load_failed: ModuleLoadError,
   internal: InternalError,
 };
