@@ -3,7 +3,7 @@ import eslint from '@eslint/js';
 import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
-const workerSide = ['engine_module', 'glue', 'model_place', 'reading', 'speed', 'threads', 'job_queue', 'task_folder', 'task_shelf', 'joint'];
+const workerSide = ['engine_module', 'glue', 'model_place', 'reading', 'speed', 'threads', 'job_queue', 'task_folder', 'task_shelf', 'joint', 'memory_check'];
 
 /** Of files/, what the page may look into too. */
 const readableFiles = ['files/model_folder', 'files/kept_models'];
@@ -46,6 +46,7 @@ layers.host = layers.model_place;
 layers.sharing = ['host', 'protocol'];
 layers.worker = ['host', 'sharing', 'protocol', 'wire_errors'];
 layers.joint = ['abort'];
+layers.memory_check = ['errors', 'protocol'];
 layers.thread_worker = ['glue', 'threads'];
 
 function mayImportOnly(names, message) {

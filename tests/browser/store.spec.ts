@@ -91,7 +91,7 @@ test('a second visit loads from the device, without a request for the model', as
   expect(availability).toMatchObject({ status: 'available', threads: 1, reasons: [] });
   site.log.length = 0;
   desk.requests.length = 0;
-  const info = await createDesk(page, { modelBaseUrl: '/models' });
+  const info = await createDesk(page, { modelBaseUrl: '/models', share: false });
   expect(info).toMatchObject({ id: 'smollm2-135m-instruct', cached: true });
   expect(desk.requests.some((request) => request.endsWith('.wasm'))).toBe(true);
   expect(desk.requests.filter((request) => request.includes(REAL_MODEL))).toEqual([]);
@@ -133,7 +133,7 @@ test('a kept file that another tab has locked is read all the same', async ({ de
   expect(locked).toBe(1);
   const page = await openPage(await context.newPage(), site);
   site.log.length = 0;
-  const info = await createDesk(page, { modelBaseUrl: '/models' });
+  const info = await createDesk(page, { modelBaseUrl: '/models', share: false });
   expect(info).toMatchObject({ cached: true });
   expect(site.log.filter((request) => request.includes(REAL_MODEL))).toEqual([]);
   await page.close();

@@ -5,6 +5,7 @@ export type Behaviour =
   | 'answer'
   | 'status_500'
   | 'rate_limited'
+  | 'rate_limited_briefly'
   | 'hang'
   | 'malformed'
   | 'missing_fields'
@@ -97,6 +98,7 @@ export class Upstream {
 
 const FAULTS: Partial<Record<Behaviour, (response: ServerResponse) => void>> = {
   status_500: (response) => response.writeHead(500, { 'content-type': 'application/json' }).end('{"error":{"message":"broken"}}'),
+  rate_limited_briefly: (response) => response.writeHead(429, { 'retry-after': '1' }).end(),
   rate_limited: (response) => response.writeHead(429, { 'retry-after': String(RETRY_AFTER_SECONDS) }).end(),
   hang: () => undefined,
   malformed: (response) => response.writeHead(200, { 'content-type': 'application/json' }).end('{"choices": [{"message"'),

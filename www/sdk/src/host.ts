@@ -3,6 +3,7 @@ import { type Encoder, type StartedEngine, startEngineModule, type Task, type Ta
 import { EngineCrashedError, InternalError, InvalidInputError } from './errors.js';
 import { isDeviceLost, type JobOptions, type OnCrash, runJob, SerialQueue } from './job_queue.js';
 import { importModel } from './files/import_model.js';
+import { checkMemory } from './memory_check.js';
 import { type PlacedModel, placeAgain, placeModel, type Placing } from './model_place.js';
 import { Joint } from './joint.js';
 import type { BackendChange, FromWorker, LearnProgress, LoadProgress, LoadRequest, ModelInfo, PrefillProgress, Protocol, TaskInfo, ToWorker, Verb } from './protocol.js';
@@ -160,6 +161,7 @@ const handlers: Handlers = {
 
 async function load(request: LoadRequest, signal: AbortSignal, emit: (event: LoadProgress) => void): Promise<ModelInfo> {
   const { model, reflex, wasmUrl, engine: wishes, keep } = request;
+  checkMemory(reflex ? [reflex, model] : [model]);
   const startedAt = performance.now();
   engine ??= await startEngineModule(wishes, wasmUrl);
   const { module } = engine;

@@ -25,7 +25,7 @@ export class Joint<Event, Result> {
     return this.#abort.signal.aborted;
   }
 
-  /** Settles like the work; rejects with `signal.reason` when that aborts, whether or not others go on waiting. */
+  /** Settles like the work; rejects with `signal.reason` when that aborts, for the last one once the work has ended. */
   async join(signal?: AbortSignal, listener?: (event: Event) => void): Promise<Result> {
     this.#waiting += 1;
     if (listener) this.#listeners.add(listener);
@@ -34,7 +34,11 @@ export class Joint<Event, Result> {
     } finally {
       this.#waiting -= 1;
       if (listener) this.#listeners.delete(listener);
-      if (this.#waiting === 0 && !this.#isSettled) this.#abort.abort(signal?.reason);
+      if (this.#waiting === 0 && !this.#isSettled) {
+        this.#abort.abort(signal?.reason);
+        // The work cleans up; who asked for its end may end the worker next.
+        await this.result.catch(() => undefined);
+      }
     }
   }
 }

@@ -83,7 +83,7 @@ class OpenaiCompatible implements CloudProvider {
     { signal, onSend }: CloudOptions,
     read: (response: Response, deadline: Deadline) => Promise<CloudCompletion>,
   ): Promise<CloudCompletion> {
-    const pauseMs = this.#pausedUntil - Date.now();
+    const pauseMs = this.#pausedUntil - performance.now();
     if (pauseMs > 0) {
       throw new CloudPausedError('the backend asked not to be called yet', { details: { retryAfterMs: pauseMs } });
     }
@@ -122,7 +122,7 @@ class OpenaiCompatible implements CloudProvider {
   #statusError(response: Response): FrontdeskError {
     const { status } = response;
     const retryAfterMs = parseRetryAfter(response.headers.get('retry-after'), Date.now());
-    if ((status === 429 || status === 503) && retryAfterMs !== undefined) this.#pausedUntil = Date.now() + retryAfterMs;
+    if ((status === 429 || status === 503) && retryAfterMs !== undefined) this.#pausedUntil = performance.now() + retryAfterMs;
     const details: ErrorDetails = retryAfterMs === undefined ? { status } : { status, retryAfterMs };
     return status === 429
       ? new RateLimitedError('the backend has too many requests (429)', { details })

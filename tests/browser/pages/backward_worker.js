@@ -1,0 +1,3 @@
+// The SDK's worker on a device whose clock goes backwards.
+import './backward_clock.js';
+import '/sdk/worker.js';
