@@ -93,6 +93,13 @@ export default defineConfig(
       'Providers may import their own folder, protocol, errors and abort only.',
     ),
   },
+  {
+    files: ['www/sdk/src/adapters/*.ts'],
+    rules: refuse(
+      '^(?!(?:\\./\\w+|\\.\\./(?:index|errors|abort))\\.js$|@ai-sdk/provider$)',
+      'Adapters may import their own folder, what the package exports, errors and abort only, and types of the AI SDK.',
+    ),
+  },
   ...layerRules,
   // Declarations run nowhere.
   { files: ['www/sdk/src/*.d.ts'], rules: { 'no-restricted-imports': 'off' } },
