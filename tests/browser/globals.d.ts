@@ -1,5 +1,6 @@
-/** What pages/desk.js puts on the page. */
+/** What pages/desk.js and pages/adapters.ts put on the page. */
 import type * as frontdesk from 'frontdesk';
+import type { adapters } from './pages/adapters.ts';
 
 declare global {
   interface Settled<T> {
@@ -25,5 +26,7 @@ declare global {
     desk: frontdesk.Frontdesk;
     /** Whom that desk asks; each test starts with a fresh one. */
     cloud: frontdesk.CloudProvider;
+    /** What pages/adapters.ts gives, where it was loaded. */
+    adapters: typeof adapters;
   }
 }
