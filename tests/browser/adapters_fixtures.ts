@@ -24,7 +24,7 @@ export const test = base.extend<object, { readonly adaptersSite: Site }>({
     { scope: 'worker' },
   ],
   desk: async ({ desk, adaptersSite }, use) => {
-    await addAdapters(desk.page, adaptersSite);
+    await addAdapters(desk.page);
     desk.requests.length = 0;
     adaptersSite.log.length = 0;
     await use(desk);
@@ -33,8 +33,8 @@ export const test = base.extend<object, { readonly adaptersSite: Site }>({
 
 export { expect } from './fixtures.ts';
 
-/** Puts `window.adapters` on the page, unless it is there. */
-export async function addAdapters(page: Page, _site: Site): Promise<void> {
+/** Puts `window.adapters` on a page of `adaptersSite`, unless it is there. */
+export async function addAdapters(page: Page): Promise<void> {
   if (await page.evaluate(() => 'adapters' in window)) return;
   await page.addScriptTag({ url: SCRIPT, type: 'module' });
   await page.waitForFunction(() => 'adapters' in window);

@@ -193,27 +193,20 @@ test('an abort stops the work, whole or streamed, and the desk goes on', async (
   const long = { ...ASK, max_completion_tokens: 400 };
   const [early, whole, streamed, left] = await desk.page.evaluate(async (body) => {
     const client = window.adapters.openai({ threshold: 0 });
-    const { thrown } = window.adapters;
+    const { thrown, count } = window.adapters;
     const abort = new AbortController();
     const waiting = thrown(() => client.chat.completions.create(body, { signal: abort.signal }));
     setTimeout(() => { abort.abort(); }, 100);
-    let pieces = 0;
-    const stopped = new AbortController();
-    const streaming = async () => {
-      for await (const _ of await client.chat.completions.create({ ...body, stream: true }, { signal: stopped.signal })) {
-        pieces += 1;
-        if (pieces === 3) stopped.abort();
-      }
-    };
     const early = await thrown(() => client.chat.completions.create(body, { signal: AbortSignal.abort() }));
     const whole = await waiting;
     // The client ends an aborted stream without an error.
-    await streaming();
-    let left = 0;
-    for await (const _ of await client.chat.completions.create({ ...body, stream: true })) {
-      left += 1;
-      if (left === 2) break;
-    }
+    const stopped = new AbortController();
+    const streamed = await client.chat.completions.create({ ...body, stream: true }, { signal: stopped.signal });
+    const pieces = await count(streamed, (found) => {
+      if (found === 3) stopped.abort();
+      return false;
+    });
+    const left = await count(await client.chat.completions.create({ ...body, stream: true }), (found) => found === 2);
     return [early, whole, pieces, left] as const;
   }, long);
   expect(early).toMatchObject({ name: 'APIUserAbortError' });
@@ -256,7 +249,7 @@ test.describe('embeddings', () => {
   test.beforeAll(async ({ browser, adaptersSite }) => {
     page = await openPage(await (await browser.newContext()).newPage(), adaptersSite);
     await createDesk(page, { modelBaseUrl: '/models', reflex: 'minilm-l6' });
-    await addAdapters(page, adaptersSite);
+    await addAdapters(page);
     page.on('request', (request) => requests.push(request.url()));
   });
 
@@ -336,7 +329,7 @@ function failure(page: Page, body: unknown, options: OpenaiFetchOptions, maxRetr
     ([body, options, maxRetries]) =>
       window.adapters.thrown(async () => {
         const answer = await window.adapters.openai(options, { maxRetries }).chat.completions.create(body as Body);
-        if (Symbol.asyncIterator in answer) for await (const _ of answer as unknown as AsyncIterable<Chunk>);
+        if (Symbol.asyncIterator in answer) await window.adapters.count(answer as unknown as AsyncIterable<Chunk>);
       }),
     [body, options, maxRetries] as const,
   );

@@ -37,6 +37,16 @@ async function thrown(work: () => Promise<unknown>): Promise<Thrown> {
   return { name: 'nothing', message: '' };
 }
 
+/** Reads a stream, to its end or until there is enough of it; gives the number of its pieces. */
+async function count(pieces: AsyncIterable<unknown>, isEnough: (pieces: number) => boolean = () => false): Promise<number> {
+  let found = 0;
+  for await (const piece of pieces) {
+    if (piece !== undefined) found += 1;
+    if (isEnough(found)) break;
+  }
+  return found;
+}
+
 export interface Thrown {
   readonly name: string;
   readonly message: string;
@@ -51,6 +61,6 @@ export interface Thrown {
   readonly body?: unknown;
 }
 
-export const adapters = { OpenAI, ai, z, openai, thrown, ...openaiAdapter, ...aiSdk, ...promptApi };
+export const adapters = { OpenAI, ai, z, openai, thrown, count, ...openaiAdapter, ...aiSdk, ...promptApi };
 
 window.adapters = adapters;

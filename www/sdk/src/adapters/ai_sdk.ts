@@ -50,7 +50,7 @@ function makeLanguageModel(desk: Frontdesk, modelId: string): LanguageModelV4 {
       const { signal, ...options } = call.options;
       const stream = await openStream({
         start: (signal) => desk.chat.completions.create({ ...call.request, stream: true }, { ...options, signal }),
-        parts: (chunks) => streamParts(chunks, call.warnings),
+        parts: (chunks) => streamParts(chunks, { warnings: call.warnings, signal }),
       }, signal);
       return { stream };
     },

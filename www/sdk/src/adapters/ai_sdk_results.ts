@@ -34,10 +34,27 @@ export function toResult({ id, created, model, choices, usage, frontdesk }: Chat
   };
 }
 
-/** The parts of a streamed answer; who gave it is known, and said, at its end. */
-export async function* streamParts(chunks: AsyncIterable<ChatCompletionChunk>, warnings: SharedV4Warning[]): AsyncGenerator<LanguageModelV4StreamPart, void> {
+/**
+ * The parts of a streamed answer; who gave it is known, and said, at its end. A failure is a part too, as the AI SDK wants
+ * it, and only an abort breaks the stream.
+ */
+export async function* streamParts(
+  chunks: AsyncIterable<ChatCompletionChunk>,
+  { warnings, signal }: { readonly warnings: SharedV4Warning[]; readonly signal: AbortSignal | undefined },
+): AsyncGenerator<LanguageModelV4StreamPart, void> {
   yield { type: 'stream-start', warnings };
   yield { type: 'text-start', id: TEXT_ID };
+  try {
+    yield* answerParts(chunks);
+  } catch (error) {
+    signal?.throwIfAborted();
+    yield { type: 'error', error };
+    yield { type: 'text-end', id: TEXT_ID };
+    yield { type: 'finish', finishReason: { unified: 'error', raw: undefined }, usage: toUsage(null) };
+  }
+}
+
+async function* answerParts(chunks: AsyncIterable<ChatCompletionChunk>): AsyncGenerator<LanguageModelV4StreamPart, void> {
   for await (const { id, created, model, choices, usage, frontdesk } of chunks) {
     const [{ delta, finish_reason }] = choices;
     if (delta.content) yield { type: 'text-delta', id: TEXT_ID, delta: delta.content };

@@ -2,10 +2,10 @@
 import type { ChatCompletionRequest, ChatMessage } from '../index.js';
 import { notSupported } from './prompt_api_errors.js';
 
-/** A part of a message; other types than text are refused. */
+/** A part of a message, with the types of the standard; others than text are refused. */
 export interface PromptPart {
-  readonly type: 'text';
-  readonly value: string;
+  readonly type: 'text' | 'image' | 'audio';
+  readonly value: unknown;
 }
 
 /** One message of a conversation; a system prompt only comes first. */
@@ -87,7 +87,7 @@ function toMessage({ role, content, prefix }: PromptMessage): ChatMessage {
 }
 
 function textOf({ type, value }: PromptPart): string {
-  if (type !== 'text') throw notSupported(`${String(type)} is not supported`);
+  if (type !== 'text') throw notSupported(`${type} is not supported`);
   if (typeof value !== 'string') throw new TypeError('the value of a text must be a string');
   return value;
 }

@@ -9,7 +9,7 @@ export type Scalar = string | number | boolean | null;
 export interface SchemaPlan {
   readonly questions: DecideQuestions;
   /** The value that the schema describes; its properties are in the schema's order. */
-  valueOf(answers: DecideResponse['answers']): Scalar | Readonly<Record<string, Scalar>>;
+  readonly valueOf: (answers: DecideResponse['answers']) => Scalar | Readonly<Record<string, Scalar>>;
 }
 
 type Question = DecideQuestion & { readonly instructions: string };
