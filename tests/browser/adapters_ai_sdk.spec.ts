@@ -1,7 +1,7 @@
 /** The AI SDK's own functions on a desk in the page: texts, streams, decided objects, vectors, and what is refused. */
 import type { Page } from '@playwright/test';
-import { addAdapters, expect, MEGABYTE, test, WORLDLY } from './adapters_fixtures.ts';
-import { createDesk, openPage, TICKET, toUpstream } from './fixtures.ts';
+import { expect, MEGABYTE, test, WORLDLY } from './adapters_fixtures.ts';
+import { TICKET, toUpstream } from './fixtures.ts';
 import type { Thrown } from './pages/adapters.ts';
 
 const CLOUD_TEXT = 'A desk, a chair and 一个 lamp 🙂.';
@@ -234,52 +234,6 @@ test('the provider is one of the AI SDK, also in its registry', async ({ desk })
   });
   expect(found).toMatchObject({ version: 'v4', own: 'smollm2-135m-instruct', named: 'small' });
   expect(found.text).not.toBe('');
-});
-
-test.describe('embeddings', () => {
-  test.describe.configure({ mode: 'serial' });
-  let page: Page;
-  const requests: string[] = [];
-
-  test.beforeAll(async ({ browser, adaptersSite }) => {
-    page = await openPage(await (await browser.newContext()).newPage(), adaptersSite);
-    await createDesk(page, { modelBaseUrl: '/models', reflex: 'minilm-l6' });
-    await addAdapters(page);
-    page.on('request', (request) => requests.push(request.url()));
-  });
-
-  test.afterAll(async () => {
-    await page.context().close();
-  });
-
-  test('are the desk’s', async () => {
-    const found = await page.evaluate(async (values) => {
-      const { ai, frontdeskProvider } = window.adapters;
-      const model = frontdeskProvider(window.desk).embeddingModel();
-      const { embeddings } = await window.desk.embed(values);
-      const { embedding, providerMetadata } = await ai.embed({ model, value: values[0] ?? '' });
-      const many = await ai.embedMany({ model, values });
-      return { own: embeddings.map(({ vector }) => [...vector]), one: embedding, many: many.embeddings, usage: many.usage, metadata: providerMetadata };
-    }, ['My card was charged twice.', WORLDLY, '']);
-    expect(found.many).toEqual(found.own);
-    expect(found.one).toEqual(found.own[0]);
-    expect(found.usage.tokens).toBeGreaterThan(0);
-    expect(found.metadata).toEqual({ frontdesk: { source: 'device', truncated: [] } });
-    expect(requests).toEqual([]);
-  });
-
-  test('of other dimensions, and aborted ones, are refused', async () => {
-    const [dimensions, aborted] = await page.evaluate(async () => {
-      const { ai, frontdeskProvider, thrown } = window.adapters;
-      const model = frontdeskProvider(window.desk).embeddingModel();
-      return [
-        await thrown(() => Promise.resolve(model.doEmbed({ values: ['x'], dimensions: 5 }))),
-        await thrown(() => ai.embed({ model, value: 'x', abortSignal: AbortSignal.abort() })),
-      ] as const;
-    });
-    expect(dimensions).toMatchObject({ isUnsupported: true });
-    expect(aborted).toMatchObject({ domName: 'AbortError' });
-  });
 });
 
 type Metadata = Readonly<Record<string, unknown>> | undefined;

@@ -2,8 +2,8 @@
 import type { Page } from '@playwright/test';
 import type { OpenaiFetchOptions } from 'frontdesk/openai';
 import type OpenAI from 'openai';
-import { addAdapters, expect, MEGABYTE, test, WORLDLY } from './adapters_fixtures.ts';
-import { createDesk, openPage, toUpstream } from './fixtures.ts';
+import { expect, MEGABYTE, test, WORLDLY } from './adapters_fixtures.ts';
+import { toUpstream } from './fixtures.ts';
 import type { Thrown } from './pages/adapters.ts';
 import { RETRY_AFTER_SECONDS } from './servers/upstream.ts';
 
@@ -239,73 +239,6 @@ test('models are those of the desk', async ({ desk }) => {
 test('without a reflex model there are no embeddings', async ({ desk }) => {
   const error = await desk.page.evaluate(() => window.adapters.thrown(() => window.adapters.openai({}).embeddings.create({ model: 'any', input: 'x' })));
   expect(error).toMatchObject({ name: 'BadRequestError', status: 400, code: 'invalid_input' });
-});
-
-test.describe('embeddings', () => {
-  test.describe.configure({ mode: 'serial' });
-  let page: Page;
-  const requests: string[] = [];
-
-  test.beforeAll(async ({ browser, adaptersSite }) => {
-    page = await openPage(await (await browser.newContext()).newPage(), adaptersSite);
-    await createDesk(page, { modelBaseUrl: '/models', reflex: 'minilm-l6' });
-    await addAdapters(page);
-    page.on('request', (request) => requests.push(request.url()));
-  });
-
-  test.afterAll(async () => {
-    await page.context().close();
-  });
-
-  test('are the desk’s, as numbers and as base64, which the client asks for by itself', async () => {
-    const texts = ['My card was charged twice.', WORLDLY, '', 'long '.repeat(600)];
-    const { own, byDefault, base64, float } = await page.evaluate(async (input) => {
-      const client = window.adapters.openai({});
-      const { embeddings } = await window.desk.embed(input);
-      return {
-        own: embeddings.map(({ vector, tokens }) => ({ vector: [...vector], tokens })),
-        byDefault: await client.embeddings.create({ model: 'any', input }),
-        base64: await client.embeddings.create({ model: 'any', input, encoding_format: 'base64' }),
-        float: await client.embeddings.create({ model: 'any', input, encoding_format: 'float', dimensions: 384 }),
-      };
-    }, texts);
-    const tokens = own.reduce((sum, { tokens }) => sum + tokens, 0);
-    for (const answer of [byDefault, float]) {
-      expect(answer.data.map(({ embedding }) => embedding)).toEqual(own.map(({ vector }) => vector));
-      expect(answer.data.map(({ index }) => index)).toEqual([0, 1, 2, 3]);
-      expect(answer).toMatchObject({ object: 'list', model: 'minilm-l6', usage: { prompt_tokens: tokens, total_tokens: tokens }, frontdesk: { source: 'device', truncated: [3] } });
-    }
-    expect(typeof base64.data[0]?.embedding).toBe('string');
-    expect(requests).toEqual([]);
-  });
-
-  test('of one text, and of what is no text', async () => {
-    const [one, ...errors] = await page.evaluate(async () => {
-      const client = window.adapters.openai({});
-      const of = (body: object) => window.adapters.thrown(() => client.embeddings.create({ model: 'any', input: 'x', ...body }));
-      return [
-        await client.embeddings.create({ model: 'any', input: 'one text' }),
-        await of({ input: [1, 2, 3] }),
-        await of({ input: null }),
-        await of({ dimensions: 256 }),
-        await of({ encoding_format: 'int8' }),
-        await of({ shiny: true }),
-      ] as const;
-    });
-    expect(one.data).toHaveLength(1);
-    for (const error of errors) expect(error).toMatchObject({ name: 'BadRequestError', status: 400, code: 'invalid_input' });
-    expect(await models(page)).toEqual(['smollm2-135m-instruct', 'minilm-l6']);
-  });
-
-  test('can be aborted', async () => {
-    const error = await page.evaluate(async () => {
-      const abort = new AbortController();
-      const work = window.adapters.thrown(() => window.adapters.openai({}).embeddings.create({ model: 'any', input: Array.from({ length: 500 }, (_, index) => `text ${index}`) }, { signal: abort.signal }));
-      setTimeout(() => { abort.abort(); }, 20);
-      return work;
-    });
-    expect(error).toMatchObject({ name: 'APIUserAbortError' });
-  });
 });
 
 function complete(page: Page, body: Body, options: OpenaiFetchOptions): Promise<OpenAI.Chat.ChatCompletion> {

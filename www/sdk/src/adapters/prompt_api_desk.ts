@@ -49,13 +49,14 @@ export class SharedDesk {
 
 /** Also for a desk of another copy of this package. */
 export function isDesk(choice: DeskChoice): choice is Frontdesk {
-  return choice instanceof Frontdesk || 'destroy' in choice;
+  return 'destroy' in choice;
 }
 
 /** Tells each share once, and none after a larger one. */
 function progressTeller(onMonitor: OpenOptions['monitor']): (loaded: number) => void {
+  if (!onMonitor) return () => undefined;
   const monitor = new CreateMonitor();
-  onMonitor?.(monitor);
+  onMonitor(monitor);
   let told = -1;
   return (loaded) => {
     if (loaded <= told) return;
