@@ -259,7 +259,7 @@ test('a session makes its own desk, tells how the download goes, and the last on
       frontdesk,
       samplingMode: 'most-predictable',
       monitor: (target) => {
-        target.addEventListener('downloadprogress', (event) => shares.push((event as ProgressEvent).loaded));
+        target.addEventListener('downloadprogress', ({ loaded }) => shares.push(loaded));
         target.ondownloadprogress = () => (handled += 1);
       },
     });

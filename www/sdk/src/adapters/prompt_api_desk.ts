@@ -7,6 +7,12 @@ export type DeskChoice = Frontdesk | Omit<CreateOptions, 'signal' | 'monitor'>;
 /** Is told how much of the model has been fetched: `loaded` goes from 0 to 1, and `total` is 1. */
 export class CreateMonitor extends EventTarget {
   ondownloadprogress: ((event: ProgressEvent) => unknown) | null = null;
+
+  override addEventListener(type: 'downloadprogress', listener: (event: ProgressEvent) => unknown, options?: boolean | AddEventListenerOptions): void;
+  override addEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void;
+  override addEventListener(type: string, listener: unknown, options?: boolean | AddEventListenerOptions): void {
+    super.addEventListener(type, listener as EventListenerOrEventListenerObject | null, options);
+  }
 }
 
 export interface OpenOptions {
