@@ -110,6 +110,13 @@ export default defineConfig(
       'What handles files may import its own folder, protocol, errors, abort, retry_after and engine_module only.',
     ),
   },
+  {
+    files: ['www/sdk/src/adapters/*.ts'],
+    rules: refuse(
+      '^(?!(?:\\./\\w+|\\.\\./(?:index|errors|abort))\\.js$|@ai-sdk/provider$)',
+      'Adapters may import their own folder, what the package exports, errors and abort only, and types of the AI SDK.',
+    ),
+  },
   ...layerRules,
   // Declarations run nowhere.
   { files: ['www/sdk/src/*.d.ts'], rules: { 'no-restricted-imports': 'off' } },

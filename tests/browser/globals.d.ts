@@ -1,5 +1,6 @@
-/** What pages/desk.js puts on the page. */
+/** What pages/desk.js and pages/adapters.ts put on the page. */
 import type * as frontdesk from 'frontdesk';
+import type { adapters } from './pages/adapters.ts';
 
 declare global {
   interface Settled<T> {
@@ -28,5 +29,7 @@ declare global {
     /** A call that was begun, and how far it is. */
     watched: Promise<Settled<frontdesk.Classification>>;
     progress?: number;
+    /** What pages/adapters.ts gives, where it was loaded. */
+    adapters: typeof adapters;
   }
 }

@@ -1,6 +1,6 @@
 // Builds the demo page into dist/ and refuses a page that outgrew its weight.
 import { cp, mkdir, readdir, readFile, rm } from 'node:fs/promises';
-import { dirname, extname, join } from 'node:path';
+import { basename, dirname, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
@@ -36,13 +36,18 @@ await build({
   plugins: [keepSdkBeside],
 });
 await cp(join(here, 'index.html'), join(dist, 'index.html'));
-await cp(sdk, join(dist, 'frontdesk'), { recursive: true, filter: (source) => !source.endsWith('.d.ts') && !source.endsWith('.tsbuildinfo') });
+await cp(sdk, join(dist, 'frontdesk'), { recursive: true, filter: isOfThePage });
 
 const weight = await pageWeight();
 console.log(`demo: ${(weight / 1000).toFixed(1)} kB gzip without the engine, in ${dist}`);
 if (weight > MAX_GZIP_BYTES) {
   console.error(`demo: the page may weigh at most ${MAX_GZIP_BYTES / 1000} kB gzip.`);
   process.exit(1);
+}
+
+/** The page uses no adapter, and nothing reads declarations. */
+function isOfThePage(source) {
+  return !source.endsWith('.d.ts') && !source.endsWith('.tsbuildinfo') && basename(source) !== 'adapters';
 }
 
 /** Everything a first visit loads before the engine, compressed. */

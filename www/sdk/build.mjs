@@ -1,8 +1,8 @@
-// Bundles the SDK into dist/: index.js, worker.js, thread_worker.js, the type declarations and the WebAssembly modules.
+// Bundles the SDK into dist/: index.js, worker.js, thread_worker.js, the adapters, the type declarations and the WebAssembly modules.
 import { execFileSync } from 'node:child_process';
 import { cp, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -11,6 +11,7 @@ const dist = join(here, 'dist');
 const wasm = join(here, 'wasm');
 const manifestFile = join(here, '../../models/manifest.json');
 const variants = ['simd', 'relaxed', 'simd-threads', 'relaxed-threads'];
+const adapters = ['openai_fetch', 'ai_sdk', 'prompt_api'];
 const glueFiles = ['frontdesk.js', 'frontdesk_bg.wasm'];
 
 /** Only what the page needs of the manifest goes into the bundle. */
@@ -33,12 +34,22 @@ const glueStaysOutside = {
   },
 };
 
+/** Adapters use the package beside them instead of holding a copy of it. */
+const adaptersUseThePackage = {
+  name: 'adapters-use-the-package',
+  setup(builder) {
+    builder.onResolve({ filter: /^\.\.\/(?:index|errors)\.js$/ }, ({ importer }) => {
+      return basename(dirname(importer)) === 'adapters' ? { path: '../index.js', external: true, sideEffects: false } : undefined;
+    });
+  },
+};
+
 const { version } = JSON.parse(await readFile(join(here, 'package.json'), 'utf8'));
 
 await rm(dist, { recursive: true, force: true });
 const bundle = await build({
   absWorkingDir: here,
-  entryPoints: ['src/index.ts', 'src/worker.ts', 'src/thread_worker.ts'],
+  entryPoints: ['src/index.ts', 'src/worker.ts', 'src/thread_worker.ts', ...adapters.map((name) => `src/adapters/${name}.ts`)],
   outdir: dist,
   bundle: true,
   format: 'esm',
@@ -50,7 +61,7 @@ const bundle = await build({
   minifyWhitespace: true,
   legalComments: 'inline',
   logLevel: 'warning',
-  plugins: [modelManifest, glueStaysOutside],
+  plugins: [modelManifest, glueStaysOutside, adaptersUseThePackage],
 });
 execFileSync(process.execPath, [createRequire(import.meta.url).resolve('typescript/bin/tsc'), '-p', 'tsconfig.build.json'], {
   cwd: here,

@@ -22,6 +22,8 @@ export interface Site {
   /** `METHOD /path` of every request that arrived. */
   readonly log: string[];
   readonly upstream: Upstream;
+  /** Scripts that were made for a test, by their paths. */
+  readonly scripts: Map<string, string>;
   close(): Promise<void>;
 }
 
@@ -29,13 +31,14 @@ export interface Site {
 export async function startSite({ isolated }: { isolated: boolean }): Promise<Site> {
   const log: string[] = [];
   const upstream = new Upstream();
+  const scripts = new Map<string, string>();
   const server = createServer((request, response) => {
     log.push(`${request.method ?? ''} ${request.url ?? ''}`);
     if (isolated) {
       response.setHeader('cross-origin-opener-policy', 'same-origin');
       response.setHeader('cross-origin-embedder-policy', 'require-corp');
     }
-    route(upstream, request, response).catch((error: unknown) => {
+    route({ upstream, scripts }, request, response).catch((error: unknown) => {
       response.destroy(error instanceof Error ? error : undefined);
     });
   });
@@ -45,6 +48,7 @@ export async function startSite({ isolated }: { isolated: boolean }): Promise<Si
     origin: `http://127.0.0.1:${port}`,
     log,
     upstream,
+    scripts,
     close: () =>
       new Promise((resolve) => {
         server.close(() => {
@@ -55,10 +59,15 @@ export async function startSite({ isolated }: { isolated: boolean }): Promise<Si
   };
 }
 
-async function route(upstream: Upstream, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function route({ upstream, scripts }: Pick<Site, 'upstream' | 'scripts'>, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const path = new URL(request.url ?? '/', 'http://site').pathname;
   if (path === Upstream.path && request.method === 'POST') return upstream.handle(request, response);
   if (serveModel(request, response)) return;
+  const script = scripts.get(path);
+  if (script !== undefined) {
+    response.writeHead(200, { 'content-type': TYPES['.js'] }).end(script);
+    return;
+  }
   const file = staticFile(path);
   if (file === undefined) {
     response.writeHead(404).end();
