@@ -19,7 +19,7 @@ Usage: ./build.sh VERB [options]
   setup                  install and fetch everything that the other verbs need
   build                  build the WebAssembly modules, the SDK and the demo
   test [PART...]         set up and run every test, or only the named parts:
-                         lint unit golden gpu hostile browser
+                         lint unit golden gpu hostile browser packaging
   lint                   the same as "test lint": formatting, clippy, licences, shell, TypeScript
   bench [--backend wasm] [--quick] [--json FILE]
                          time it beside wllama, llama.cpp and onnxruntime; without --quick the
@@ -145,7 +145,7 @@ verb_demo() {
 }
 
 verb_clean() {
-  rm -rf target www/sdk/dist www/sdk/wasm www/demo/dist www/node_modules
+  rm -rf target www/sdk/dist www/sdk/wasm www/sdk/LICENSE-* www/demo/dist www/node_modules
 }
 
 main() {

@@ -46,6 +46,23 @@ setup_npm() {
   stamp "$folder/node_modules/.frontdesk-stamp" "$key"
 }
 
+# The bundlers, and the packed SDK as a user installs it, in target/packaging and in each consumer there.
+setup_packed_sdk() {
+  local folder=target/packaging consumer
+  mkdir -p "$folder"
+  cp tests/packaging/package.json tests/packaging/package-lock.json "$folder"
+  setup_npm "$folder"
+  say "The packed SDK, in $folder"
+  rm -rf "$folder"/*.tgz "$folder/consumers" "$folder/node_modules/frontdesk"
+  (cd www/sdk && limited 120 npm pack --silent --pack-destination "../../$folder" >&2)
+  (cd "$folder" && limited 120 npm install --no-save --ignore-scripts --offline --no-audit --no-fund ./frontdesk-*.tgz >&2)
+  cp -R tests/packaging/consumers "$folder/consumers"
+  for consumer in "$folder"/consumers/*; do
+    mkdir "$consumer/node_modules"
+    cp -R "$folder/node_modules/frontdesk" "$consumer/node_modules"
+  done
+}
+
 # Prints "target" where the active toolchain has wasm32's standard library, else how it can be built.
 wasm_std() {
   if [ "${FRONTDESK_WASM_STD:-}" != source ] && [ -d "$(rustc --print sysroot)/lib/rustlib/wasm32-unknown-unknown" ]; then

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The test verb of build.sh: its parts, one run after the other, with a summary at the end.
 
-TEST_PARTS=(lint unit golden gpu hostile browser)
+TEST_PARTS=(lint unit golden gpu hostile browser packaging)
 
 # Formatting, lints of every language, licences of every dependency.
 test_lint() {
@@ -118,6 +118,16 @@ test_browser() {
   build_wasm
   build_www
   (cd www && npm run --silent test:browser)
+}
+
+# What is published, as its users build it: bundlers, Next.js, a strict page, Node.
+test_packaging() {
+  setup_chromium
+  setup_models smollm2-135m-instruct
+  build_wasm
+  build_www
+  setup_packed_sdk
+  (cd www && npm run --silent test:packaging)
 }
 
 heading() { printf '\n-- %s\n' "$*" >&2; }

@@ -17,9 +17,11 @@ node_relaxed_flag() {
   fi
 }
 
-# Prints what rustc is told to build a variant: target features, and how threads share memory.
+# Prints what rustc is told to build a variant: target features, how threads share memory, and not to tell in the
+# messages of panics where on this machine the sources lay.
 wasm_flags() {
   local features
+  printf -- '--remap-path-prefix=%s=cargo --remap-path-prefix=%s=rust ' "${CARGO_HOME:-$HOME/.cargo}" "$(rustc --print sysroot)"
   case "$1" in
     simd | simd-threads) features=+simd128,+bulk-memory ;;
     relaxed | relaxed-threads) features=+simd128,+bulk-memory,+relaxed-simd ;;

@@ -1,4 +1,4 @@
-// Lint rules of the workspace and of the browser tests, the import rules of ARCHITECTURE.md among them; paths are from the repository's root.
+// Lint rules of the workspace and of the tests in TypeScript, the import rules of ARCHITECTURE.md among them; paths are from the repository's root.
 import eslint from '@eslint/js';
 import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
@@ -89,6 +89,10 @@ export default defineConfig(
   {
     files: ['tests/browser/pages/*.js'],
     languageOptions: { globals: readonly(['window', 'document', 'navigator', 'performance', 'self', 'DOMException', 'StorageManager', 'WebAssembly']) },
+  },
+  {
+    files: ['tests/packaging/consumers/**/*.{js,cjs}'],
+    languageOptions: { globals: readonly(['console', 'document']), parserOptions: { ecmaFeatures: { jsx: true } } },
   },
   // Playwright's fixtures without dependencies begin with an empty pattern.
   { files: ['tests/browser/*fixtures.ts'], rules: { 'no-empty-pattern': 'off' } },

@@ -16,6 +16,13 @@ export default defineConfig({
   timeout: 60_000,
   reporter: [['list']],
   projects: [
+    {
+      // What `npm pack` made, as its users build it; ./build.sh test packaging installs it first.
+      name: 'packaging',
+      testDir: '../tests/packaging',
+      timeout: 180_000,
+      use: { browserName: 'chromium', headless: true, launchOptions: { executablePath, args: chromium } },
+    },
     { name: 'unit', testMatch: '**/unit/*.spec.ts' },
     {
       name: 'chromium',

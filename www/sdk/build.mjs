@@ -4,7 +4,7 @@ import { cp, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { build, transform } from 'esbuild';
 
 const here = fileURLToPath(new URL('./', import.meta.url));
 const dist = join(here, 'dist');
@@ -26,14 +26,6 @@ const modelManifest = {
   },
 };
 
-/** The generated glue stays a file of its own, so that a page loads one variant and no more. */
-const glueStaysOutside = {
-  name: 'glue-stays-outside',
-  setup(builder) {
-    builder.onResolve({ filter: /\/wasm\/[\w-]+\/frontdesk\.js$/ }, ({ path }) => ({ path: path.replace(/^\.\.\//, './'), external: true }));
-  },
-};
-
 /** Adapters use the package beside them instead of holding a copy of it. */
 const adaptersUseThePackage = {
   name: 'adapters-use-the-package',
@@ -47,28 +39,37 @@ const adaptersUseThePackage = {
 const { version } = JSON.parse(await readFile(join(here, 'package.json'), 'utf8'));
 
 await rm(dist, { recursive: true, force: true });
-const bundle = await build({
-  absWorkingDir: here,
-  entryPoints: ['src/index.ts', 'src/worker.ts', 'src/thread_worker.ts', ...adapters.map((name) => `src/adapters/${name}.ts`)],
-  outdir: dist,
-  bundle: true,
-  format: 'esm',
-  define: { FRONTDESK_VERSION: JSON.stringify(version) },
-  target: ['es2022'],
-  sourcemap: true,
-  metafile: true,
-  minifySyntax: true,
-  minifyWhitespace: true,
-  legalComments: 'inline',
-  logLevel: 'warning',
-  plugins: [modelManifest, glueStaysOutside, adaptersUseThePackage],
-});
+const pageSide = await bundle(['src/index.ts', ...adapters.map((name) => `src/adapters/${name}.ts`)], { minifyWhitespace: true });
+// With the whitespace go comments, and with them those that tell bundlers to leave an import as it is.
+const workerSide = await bundle(['src/worker.ts', 'src/thread_worker.ts'], { minifyWhitespace: false });
 execFileSync(process.execPath, [createRequire(import.meta.url).resolve('typescript/bin/tsc'), '-p', 'tsconfig.build.json'], {
   cwd: here,
   stdio: 'inherit',
 });
 await copyWasm();
-await writeLicences(bundle.metafile);
+await writeLicences({ ...pageSide, ...workerSide });
+for (const licence of ['LICENSE-APACHE', 'LICENSE-MIT']) await cp(join(here, '../..', licence), join(here, licence));
+
+/** Returns what went into the bundles. */
+async function bundle(entryPoints, options) {
+  const { metafile } = await build({
+    absWorkingDir: here,
+    entryPoints,
+    outdir: dist,
+    bundle: true,
+    format: 'esm',
+    define: { FRONTDESK_VERSION: JSON.stringify(version) },
+    target: ['es2022'],
+    sourcemap: true,
+    metafile: true,
+    minifySyntax: true,
+    legalComments: 'inline',
+    logLevel: 'warning',
+    plugins: [modelManifest, adaptersUseThePackage],
+    ...options,
+  });
+  return metafile.inputs;
+}
 
 function forThePage({ id, bytes, sha256, chunks, file, use, sources }) {
   const url = sources.find(({ kind }) => kind === 'url')?.url;
@@ -85,13 +86,20 @@ async function copyWasm() {
         process.exitCode = process.env.FRONTDESK_ALLOW_NO_WASM ? 0 : 1;
         continue;
       }
-      await cp(from, join(dist, 'wasm', variant, file));
+      const to = join(dist, 'wasm', variant, file);
+      await (file.endsWith('.js') ? copyMinified(from, to) : cp(from, to));
     }
   }
 }
 
+/** Bundlers copy the glue as it is. */
+async function copyMinified(from, to) {
+  const { code } = await transform(await readFile(from, 'utf8'), { format: 'esm', minifySyntax: true, minifyWhitespace: true });
+  await writeFile(to, code);
+}
+
 /** The bundle contains other people's code; their licences travel with it. */
-async function writeLicences({ inputs }) {
+async function writeLicences(inputs) {
   const folders = new Set(Object.keys(inputs).flatMap((path) => path.match(/^.*node_modules\/(?:@[^/]+\/)?[^/]+/)?.[0] ?? []));
   const texts = await Promise.all(
     [...folders].sort().map(async (folder) => `${basename(folder)}\n\n${await readFile(join(here, folder, 'LICENSE'), 'utf8')}`),
