@@ -43,7 +43,7 @@ for (const name of workerSide) {
   layers[name] = [...workerSide, 'protocol', 'errors', 'wire_errors', 'abort', 'files/\\w+', 'adapter', 'verdicts', 'variant', ...variants.map((variant) => `wasm/${variant}/frontdesk`)];
 }
 layers.host = layers.model_place;
-layers.sharing = ['host', 'protocol'];
+layers.sharing = ['files/model_folder', 'host', 'protocol'];
 layers.worker = ['host', 'sharing', 'protocol', 'wire_errors'];
 layers.joint = ['abort'];
 layers.memory_check = ['errors', 'protocol'];

@@ -1,4 +1,5 @@
 /** One engine for all tabs of an origin: the worker that holds a lock has it, the others hand their pages' calls on to that one (worker only). */
+import { openModelFolder } from './files/model_folder.js';
 import type { Caller } from './host.js';
 import type { FromWorker, LoadRequest, ToWorker, Verb, WireError } from './protocol.js';
 
@@ -220,9 +221,14 @@ export class SharedEngine {
   }
 }
 
-/** Whether this browser has what sharing takes; insecure origins have not. */
-export function canShare(): boolean {
-  return 'locks' in navigator && typeof BroadcastChannel !== 'undefined';
+/** Whether this browser has what sharing takes. Where it keeps no files, tasks live in one engine's memory and would end with its tab. */
+export async function canShare(): Promise<boolean> {
+  // Insecure origins have no locks.
+  if (!('locks' in navigator) || typeof BroadcastChannel === 'undefined') return false;
+  return openModelFolder().then(
+    () => true,
+    () => false,
+  );
 }
 
 const GONE: WireError = { code: 'worker_died', message: 'the tab whose engine was used is gone, and this cannot be done twice' };

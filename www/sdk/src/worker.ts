@@ -20,14 +20,28 @@ const page: host.Caller = {
   },
 };
 let shared: SharedEngine | undefined;
+/** Where the page's messages go, once that is decided. */
+let line: Promise<(message: ToWorker) => void> | undefined;
 
 scope.onmessage = ({ data: message }) => {
-  if (message.verb === 'load' && message.request.share !== false && canShare()) {
-    shared ??= new SharedEngine({ key: keyOf(message.request), load: message.request, host, toPage: page.post });
-  }
-  if (shared) shared.receive(message);
-  else host.receive(message, page);
+  line ??= openLine(message);
+  void line.then((send) => {
+    send(message);
+  });
 };
+
+async function openLine(first: ToWorker): Promise<(message: ToWorker) => void> {
+  if (first.verb === 'load' && first.request.share !== false && (await canShare())) {
+    const mine = new SharedEngine({ key: keyOf(first.request), load: first.request, host, toPage: page.post });
+    shared = mine;
+    return (message) => {
+      mine.receive(message);
+    };
+  }
+  return (message) => {
+    host.receive(message, page);
+  };
+}
 
 host.listenForMoves((change) => {
   if (shared) shared.tellAll({ moved: change });
