@@ -36,6 +36,29 @@ test('a desk that will not share, or wants other settings, has an engine of its 
   }
 });
 
+test('a clone is a desk of its own with the same engine, and no looser than the first', async ({ page, site }) => {
+  await openPage(page, site);
+  await createDesk(page, OPTIONS);
+  const modules: string[] = [];
+  page.on('request', (request) => modules.push(request.url()));
+  const { value, loose, late } = await page.evaluate(
+    async ([text, labels]) => {
+      const clone = await window.desk.clone();
+      await window.desk.destroy();
+      const { value } = await clone.classify(text, { labels });
+      const loose = await window.settle(clone.clone({ mode: 'cascade' }));
+      await clone.destroy();
+      return { value, loose, late: await window.settle(clone.clone()) };
+    },
+    [TICKET, LABELS] as const,
+  );
+  expect(value).toBe('billing');
+  expect(loose.error).toMatchObject({ code: 'invalid_input' });
+  expect(late.error).toMatchObject({ code: 'destroyed' });
+  // The engine of the first desk went with it; the clone had asked for none until then.
+  expect(modules.filter((url) => url.endsWith('.wasm'))).toHaveLength(1);
+});
+
 for (const how of ['closes', 'is loaded anew', 'destroys its desk', 'crashes'] as const) {
   test(`when the tab that has the engine ${how}, calls of another are answered all the same`, async ({ page, site }) => {
     const [first, second] = await twoTabs(page, site);

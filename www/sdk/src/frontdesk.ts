@@ -165,6 +165,8 @@ export interface ChatCompletions {
 }
 
 interface DeskParts {
+  /** What it was made with. */
+  readonly options: Omit<CreateOptions, 'signal' | 'monitor'>;
   readonly mode: Mode;
   readonly threshold: number;
   readonly cloud: CloudProvider | undefined;
@@ -209,13 +211,15 @@ export class Frontdesk {
    * Rejects with a `FrontdeskError` (codes in the README), or with `signal.reason` when aborted.
    */
   static async create(options: CreateOptions = {}): Promise<Frontdesk> {
-    const { cloud, signal, monitor, onSend, onImproved, learnFromCloud = false } = options;
+    const { signal, monitor, ...lasting } = options;
+    const { cloud, onSend, onImproved, learnFromCloud = false } = lasting;
     const mode = checkMode(options.mode ?? 'cascade');
     const threshold = checkThreshold(options.threshold ?? DEFAULT_THRESHOLD);
+    const parts = { options: lasting, mode, threshold, cloud, onSend, learnFromCloud, onImproved };
     signal?.throwIfAborted();
     if (mode === 'only_in_cloud') {
       if (!cloud) throw new InvalidInputError('mode only_in_cloud needs a cloud');
-      return new Frontdesk({ mode, threshold, cloud, onSend, learnFromCloud, onImproved, client: undefined, info: undefined });
+      return new Frontdesk({ ...parts, client: undefined, info: undefined });
     }
     if (mode === 'prefer_in_cloud' && !cloud) throw new InvalidInputError('mode prefer_in_cloud needs a cloud');
     const client = makeClient(options);
@@ -224,7 +228,7 @@ export class Frontdesk {
     try {
       if (options.keep !== 'never') await askPersistence();
       const info = await client.load({ signal, onEvent: (progress) => target.dispatchEvent(progressEvent(progress)) });
-      return new Frontdesk({ mode, threshold, cloud, onSend, learnFromCloud, onImproved, client, info });
+      return new Frontdesk({ ...parts, client, info });
     } catch (error) {
       // The caller is told at once; the worker may need a moment to remove half a download.
       void client.close();
@@ -305,6 +309,17 @@ export class Frontdesk {
     if (!client || !this.info?.reflex) throw new InvalidInputError('this desk was made without a reflex model');
     const onTaught = (info: TaskInfo) => this.#improver?.note(name, info);
     return new Task(client, name, { textOf: (about) => this.#texts.get(about), onTaught });
+  }
+
+  /**
+   * Another desk with the same options, but for those that are given; with the same models it has the same engine, unless
+   * one of them does not share. Each is destroyed by itself. A desk of `only_on_device` has no looser clones.
+   */
+  async clone(changes: CreateOptions = {}): Promise<Frontdesk> {
+    if (this.#destroyed) throw new DestroyedError('the desk was destroyed');
+    const { options, mode } = this.#parts;
+    if (mode === 'only_on_device' && (changes.mode ?? mode) !== mode) throw new InvalidInputError('this desk was made with only_on_device; no clone can loosen that');
+    return Frontdesk.create({ ...options, ...changes });
   }
 
   /** Ends the worker and frees its memory; calls in flight and later ones reject. May be called again. */
