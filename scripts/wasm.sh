@@ -78,7 +78,7 @@ cargo_wasm() {
   env "${settings[@]}" cargo "$verb" "${options[@]}" "$@"
 }
 
-# build_wasm: all modules, bound, optimised and checked, into www/sdk/wasm/VARIANT.
+# build_wasm: all modules, bound, optimised and checked, into www/sdk/wasm/VARIANT, and the licences of what is in them.
 build_wasm() {
   setup_wasm_std
   setup_wasm_bindgen
@@ -87,6 +87,9 @@ build_wasm() {
   for variant in $WASM_VARIANTS; do
     build_wasm_variant "$variant"
   done
+  setup_python
+  cargo metadata --format-version 1 --locked --filter-platform wasm32-unknown-unknown |
+    python3 scripts/collect_licences.py frontdesk-wasm >www/sdk/wasm/licences.txt
 }
 
 build_wasm_variant() {

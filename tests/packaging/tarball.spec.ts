@@ -56,6 +56,13 @@ test('it installs nothing else and runs nothing when it is installed', async () 
   for (const script of ['preinstall', 'install', 'postinstall', 'prepare']) expect(manifest.scripts ?? {}).not.toHaveProperty(script);
 });
 
+test('it has the licences of what is bundled and compiled into it', async () => {
+  const text = await readFile(join(packageFolder, 'dist/third_party_licences.txt'), 'utf8');
+  // One of each: a package in the bundles, a crate in the modules.
+  for (const name of ['eventsource-parser', 'tokenizers 0.']) expect(text).toContain(name);
+  for (const phrase of ['Permission is hereby granted', 'Apache License']) expect(text).toContain(phrase);
+});
+
 test('each script has a map with its sources', async () => {
   const scripts = (await packed()).filter((file) => file.endsWith('.js') && !file.includes('/wasm/'));
   for (const script of scripts) {

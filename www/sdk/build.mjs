@@ -82,8 +82,7 @@ async function copyWasm() {
     for (const file of glueFiles) {
       const from = join(wasm, variant, file);
       if (!(await stat(from).catch(() => undefined))) {
-        console.warn(`sdk: ${from} is missing; build the WebAssembly modules first (./build.sh build)`);
-        process.exitCode = process.env.FRONTDESK_ALLOW_NO_WASM ? 0 : 1;
+        complain(from);
         continue;
       }
       const to = join(dist, 'wasm', variant, file);
@@ -92,17 +91,24 @@ async function copyWasm() {
   }
 }
 
+function complain(missing) {
+  console.warn(`sdk: ${missing} is missing; build the WebAssembly modules first (./build.sh build)`);
+  process.exitCode = process.env.FRONTDESK_ALLOW_NO_WASM ? 0 : 1;
+}
+
 /** Bundlers copy the glue as it is. */
 async function copyMinified(from, to) {
   const { code } = await transform(await readFile(from, 'utf8'), { format: 'esm', minifySyntax: true, minifyWhitespace: true });
   await writeFile(to, code);
 }
 
-/** The bundle contains other people's code; their licences travel with it. */
+/** The bundles and the modules contain other people's code; their licences travel with it. */
 async function writeLicences(inputs) {
   const folders = new Set(Object.keys(inputs).flatMap((path) => path.match(/^.*node_modules\/(?:@[^/]+\/)?[^/]+/)?.[0] ?? []));
   const texts = await Promise.all(
     [...folders].sort().map(async (folder) => `${basename(folder)}\n\n${await readFile(join(here, folder, 'LICENSE'), 'utf8')}`),
   );
-  await writeFile(join(dist, 'third_party_licences.txt'), texts.join('\n\n'));
+  const ofCrates = await readFile(join(wasm, 'licences.txt'), 'utf8').catch(() => undefined);
+  if (ofCrates === undefined) complain(join(wasm, 'licences.txt'));
+  await writeFile(join(dist, 'third_party_licences.txt'), [...texts, ofCrates ?? ''].join('\n\n'));
 }
