@@ -1,5 +1,6 @@
 /** Every example of the documentation does what it says, and every path that it names is there. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type BrowserContext, expect, test } from '@playwright/test';
 import { type Site, startSite } from '../browser/servers/site.ts';
@@ -12,11 +13,15 @@ import { typeComplaints } from './support/types.ts';
 const pages = await documentationPages();
 const found = pages.map(({ file, text }) => ({ file, ...examplesOf(file, text) }));
 
+function textOf(file: string): Promise<string> {
+  return readFile(join(repository, file), 'utf8');
+}
+
 let site: Site;
 test.beforeAll(async () => {
   site = await startSite({ isolated: false });
   prepareSite(site);
-  site.scripts.set('/tickets.json', readFileSync(join(repository, 'docs/public/tickets.json'), 'utf8'));
+  site.scripts.set('/tickets.json', await textOf('docs/public/tickets.json'));
 });
 test.afterAll(async () => {
   await site.close();
@@ -29,6 +34,13 @@ test('their types are right', async () => {
 test('paths of the repository that pages name are there', () => {
   const absent = pages.flatMap(({ file, text }) => pathsIn(text).filter((path) => !existsSync(join(repository, path))).map((path) => `${file}: ${path}`));
   expect(absent).toEqual([]);
+});
+
+test('the page on errors names every code', async () => {
+  const codes = [...(await textOf('www/sdk/src/errors.ts')).matchAll(/errorOfCode\('(\w+)'\)/g)].map(([, code]) => code ?? '');
+  const page = await textOf('docs/errors.md');
+  expect(codes.length).toBeGreaterThan(0);
+  expect(codes.filter((code) => !page.includes(`| \`${code}\` |`))).toEqual([]);
 });
 
 test('few are not run, and each says why', () => {
