@@ -9,8 +9,6 @@ export default defineConfig({
   base: process.env.FRONTDESK_DOCS_BASE ?? '/',
   outDir: '../target/docs',
   cacheDir: '../target/docs-cache',
-  // Made beside the pages, after them.
-  ignoreDeadLinks: [/^(?:\.?\/)?api\//],
   themeConfig: {
     search: { provider: 'local' },
     outline: { level: [2, 3] },

@@ -1,10 +1,10 @@
 /** Every example of the documentation does what it says, and every path that it names is there. */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type BrowserContext, expect, test } from '@playwright/test';
 import { type Site, startSite } from '../browser/servers/site.ts';
-import { examplesOf, pathsIn } from './support/blocks.ts';
+import { anchorsIn, examplesOf, linksIn, pathsIn } from './support/blocks.ts';
 import { standInForHub } from './support/hub.ts';
 import { documentationPages, repository } from './support/pages.ts';
 import { complaintsOf, prepareSite } from './support/running.ts';
@@ -34,6 +34,20 @@ test('their types are right', async () => {
 test('paths of the repository that pages name are there', () => {
   const absent = pages.flatMap(({ file, text }) => pathsIn(text).filter((path) => !existsSync(join(repository, path))).map((path) => `${file}: ${path}`));
   expect(absent).toEqual([]);
+});
+
+// The site's build looks for pages; anchors, pictures and the readmes it does not know.
+test('links lead somewhere', async () => {
+  const broken: string[] = [];
+  for (const { file, text } of pages) {
+    for (const link of linksIn(text)) {
+      const [path = '', anchor] = link.split('#');
+      const target = path.startsWith('/') ? join('docs/public', path) : path === '' ? file : join(dirname(file), path);
+      const isThere = existsSync(join(repository, target));
+      if (!isThere || (anchor !== undefined && !anchorsIn(await textOf(target)).includes(anchor))) broken.push(`${file}: ${link}`);
+    }
+  }
+  expect(broken).toEqual([]);
 });
 
 test('the page on errors names every code', async () => {

@@ -1,7 +1,7 @@
 /** The examples' runner itself: it lets right examples pass, and none that is wrong. */
 import { type BrowserContext, expect, test } from '@playwright/test';
 import { type Site, startSite } from '../browser/servers/site.ts';
-import { examplesOf, pathsIn } from './support/blocks.ts';
+import { anchorsIn, examplesOf, linksIn, pathsIn } from './support/blocks.ts';
 import { standInForHub } from './support/hub.ts';
 import { complaintsOf, prepareSite } from './support/running.ts';
 import { typeComplaints } from './support/types.ts';
@@ -84,6 +84,11 @@ test.describe('blocks', () => {
   test('of other languages are no examples, and titles are no words', () => {
     expect(read('sh', 'ls').examples).toEqual([]);
     expect(read('js [main.js]', '1').examples).toHaveLength(1);
+  });
+
+  test('links and anchors are found', () => {
+    expect(linksIn('[a](b.md#c-d) ![e](f.svg) <https://example.com> [g](https://example.com) [h](#i)')).toEqual(['b.md#c-d', 'f.svg', '#i']);
+    expect(anchorsIn("# OpenAI's `client`\n\ntext\n\n## Two words\n")).toEqual(['openai-s-client', 'two-words']);
   });
 
   test('paths are found where they are written as code', () => {

@@ -73,6 +73,20 @@ export function pathsIn(text: string): string[] {
   return inline.filter(({ type, content }) => type === 'code_inline' && path.test(content) && !content.includes('NAME')).map(({ content }) => content);
 }
 
+/** Where the page's links and pictures lead, addresses elsewhere left out. */
+export function linksIn(text: string): string[] {
+  const inline = markdown.parse(text, {}).flatMap(({ children }) => children ?? []);
+  const targets = inline.map((token) => (token.type === 'image' ? token.attrGet('src') : token.type === 'link_open' ? token.attrGet('href') : null));
+  return targets.filter((target) => target !== null && !/^[a-z]+:/.test(target)).map(String);
+}
+
+/** The anchors of a page's headings, as the site makes them. */
+export function anchorsIn(text: string): string[] {
+  const tokens = markdown.parse(text, {});
+  const headings = tokens.filter((_, index) => tokens[index - 1]?.type === 'heading_open');
+  return headings.map(({ content }) => content.replaceAll(/[`*]/g, '').toLowerCase().replaceAll(/[^\p{L}\p{N}]+/gu, '-').replaceAll(/^-|-$/g, ''));
+}
+
 function blocksOf(file: string, text: string): Block[] {
   return markdown.parse(text, {}).flatMap(({ type, info, map, content }) => {
     const [name = '', ...rest] = info.trim().split(/\s+/);

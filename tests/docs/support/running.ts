@@ -53,7 +53,7 @@ async function watch(page: Page, logged: Logged[]): Promise<void> {
     const scope = window as unknown as Record<string, unknown> & { tellExampleLog(line: number, text: string): void };
     scope.onExampleLog = (line: number, ...values: unknown[]) => {
       console.log(...values);
-      scope.tellExampleLog(line, values.map((value) => (typeof value === 'object' ? JSON.stringify(value) : String(value))).join(' '));
+      scope.tellExampleLog(line, values.map((value) => (typeof value === 'string' ? value : (JSON.stringify(value) as string | undefined) ?? 'undefined')).join(' '));
     };
     scope.onExampleEnd = () => document.documentElement.setAttribute('data-ended', 'yes');
   });
