@@ -130,6 +130,8 @@ verb_decisions() {
 verb_docs() {
   build_site
   build_rust_reference
+  heading "links"
+  (cd docs && npm run --silent links)
 }
 
 verb_demo() {

@@ -1,4 +1,6 @@
 /** The documentation site: its pages, their order, and how it is built into target/docs. */
+import { cp } from 'node:fs/promises';
+import { join } from 'node:path';
 import { defineConfig } from 'vitepress';
 
 export default defineConfig({
@@ -9,6 +11,9 @@ export default defineConfig({
   base: process.env.FRONTDESK_DOCS_BASE ?? '/',
   outDir: '../target/docs',
   cacheDir: '../target/docs-cache',
+  head: [['link', { rel: 'icon', href: 'data:,' }]],
+  // Pages link to the measured figures as files.
+  buildEnd: ({ srcDir, outDir }) => cp(join(srcDir, 'results'), join(outDir, 'results'), { recursive: true }),
   themeConfig: {
     search: { provider: 'local' },
     outline: { level: [2, 3] },
