@@ -117,5 +117,5 @@ export class UpstreamMalformedError extends errorOfCode('upstream_malformed') {}
 export class UpstreamNetworkError extends errorOfCode('upstream_network') {}
 /** No request was sent: the backend asked for patience (Retry-After); `details.retryAfterMs` is left. */
 export class CloudPausedError extends errorOfCode('cloud_paused') {}
-/** Neither the device nor the cloud could answer; `cause` is the device's error, `details.cloudCode` the cloud's. */
+/** Neither the device nor the cloud could answer; `cause` is the device's error, `details` has both codes: `deviceCode` and `cloudCode`. */
 export class NoAnswerError extends errorOfCode('no_answer') {}
