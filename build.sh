@@ -9,6 +9,8 @@ source scripts/common.sh
 source scripts/setup.sh
 # shellcheck source=scripts/wasm.sh
 source scripts/wasm.sh
+# shellcheck source=scripts/docs.sh
+source scripts/docs.sh
 # shellcheck source=scripts/test.sh
 source scripts/test.sh
 
@@ -19,7 +21,7 @@ Usage: ./build.sh VERB [options]
   setup                  install and fetch everything that the other verbs need
   build                  build the WebAssembly modules, the SDK and the demo
   test [PART...]         set up and run every test, or only the named parts:
-                         lint unit golden gpu hostile browser packaging
+                         lint unit golden gpu hostile browser packaging docs
   lint                   the same as "test lint": formatting, clippy, licences, shell, TypeScript
   bench [--backend wasm] [--quick] [--json FILE]
                          time it beside wllama, llama.cpp and onnxruntime; without --quick the
@@ -28,6 +30,7 @@ Usage: ./build.sh VERB [options]
                          time it on WebGPU beside wllama and onnxruntime-web; docs/gpu.md has figures
   decisions              learn, certify and try tasks on public data sets, half an hour; the figures
                          go into docs/decisions.md
+  docs                   build the documentation into target/docs: the site, and the references of SDK and crates
   demo [--port N]        set up, build and serve the demo on http://127.0.0.1:8080
   clean                  remove what was built here; the caches in ~/.cache/frontdesk stay
   help                   print this
@@ -50,6 +53,7 @@ verb_setup() {
   setup_wasm_bindgen
   setup_build_tools
   setup_node_packages
+  setup_docs_packages
   setup_chromium
   setup_models smollm2-135m-instruct gemma3-270m minilm-l6
 }
@@ -123,6 +127,13 @@ verb_decisions() {
   node bench/decisions.mjs
 }
 
+verb_docs() {
+  build_site
+  build_rust_reference
+  heading "links"
+  (cd docs && npm run --silent links)
+}
+
 verb_demo() {
   local port=8080
   while [ $# -gt 0 ]; do
@@ -145,7 +156,7 @@ verb_demo() {
 }
 
 verb_clean() {
-  rm -rf target www/sdk/dist www/sdk/wasm www/sdk/LICENSE-* www/demo/dist www/node_modules
+  rm -rf target www/sdk/dist www/sdk/wasm www/sdk/LICENSE-* www/demo/dist www/node_modules docs/node_modules
 }
 
 main() {
@@ -159,7 +170,7 @@ main() {
   esac
   make_cache
   case "$verb" in
-    setup | build | clean)
+    setup | build | docs | clean)
       [ $# -eq 0 ] || usage_error "$verb takes no options, but was given \"$*\""
       "verb_$verb"
       ;;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The test verb of build.sh: its parts, one run after the other, with a summary at the end.
 
-TEST_PARTS=(lint unit golden gpu hostile browser packaging)
+TEST_PARTS=(lint unit golden gpu hostile browser packaging docs)
 
 # Formatting, lints of every language, licences of every dependency.
 test_lint() {
@@ -9,6 +9,7 @@ test_lint() {
   setup_rust_lints
   setup_wasm_std
   setup_node_packages
+  setup_docs_packages
   heading "cargo fmt"
   cargo fmt --all --check
   heading "clippy"
@@ -128,6 +129,17 @@ test_packaging() {
   build_www
   setup_packed_sdk
   (cd www && npm run --silent test:packaging)
+}
+
+# The documentation: no link leads nowhere, all that is public is described, and every example does what it says.
+test_docs() {
+  setup_chromium
+  setup_models smollm2-135m-instruct minilm-l6
+  build_wasm
+  build_www
+  verb_docs
+  heading "examples"
+  (cd www && npm run --silent test:docs)
 }
 
 heading() { printf '\n-- %s\n' "$*" >&2; }

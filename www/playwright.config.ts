@@ -23,6 +23,12 @@ export default defineConfig({
       timeout: 180_000,
       use: { browserName: 'chromium', headless: true, launchOptions: { executablePath, args: chromium } },
     },
+    {
+      // Every example of the documentation; ./build.sh test docs installs what reads them.
+      name: 'docs',
+      testDir: '../tests/docs',
+      use: { browserName: 'chromium', headless: true, launchOptions: { executablePath, args: chromium } },
+    },
     { name: 'unit', testMatch: '**/unit/*.spec.ts' },
     {
       name: 'chromium',

@@ -9,10 +9,12 @@ import { serveModel } from './models.ts';
 import { Upstream } from './upstream.ts';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
-const FOLDERS = { '/sdk/': join(here, '../../../www/sdk/dist'), '/': join(here, '../pages') };
+const sdk = join(here, '../../../www/sdk/dist');
+const FOLDERS = { '/sdk/': sdk, '/node_modules/frontdesk/dist/': sdk, '/': join(here, '../pages') };
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
+  '.json': 'application/json',
   '.map': 'application/json',
   '.wasm': 'application/wasm',
 };
@@ -22,7 +24,7 @@ export interface Site {
   /** `METHOD /path` of every request that arrived. */
   readonly log: string[];
   readonly upstream: Upstream;
-  /** Scripts that were made for a test, by their paths. */
+  /** Scripts and pages that were made for a test, by their paths. */
   readonly scripts: Map<string, string>;
   close(): Promise<void>;
 }
@@ -65,7 +67,7 @@ async function route({ upstream, scripts }: Pick<Site, 'upstream' | 'scripts'>, 
   if (serveModel(request, response)) return;
   const script = scripts.get(path);
   if (script !== undefined) {
-    response.writeHead(200, { 'content-type': TYPES['.js'] }).end(script);
+    response.writeHead(200, { 'content-type': TYPES[extname(path)] }).end(script);
     return;
   }
   const file = staticFile(path);

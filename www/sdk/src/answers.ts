@@ -103,7 +103,9 @@ function provenance(
 }
 
 function header(): { id: string; created: number } {
-  return { id: `chatcmpl-${crypto.randomUUID()}`, created: Math.floor(Date.now() / 1000) };
+  // Not randomUUID: pages that came over plain HTTP have none.
+  const digits = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0'));
+  return { id: `chatcmpl-${digits.join('')}`, created: Math.floor(Date.now() / 1000) };
 }
 
 function modelName(outcome: ChatOutcome, info?: ModelInfo): string {

@@ -28,11 +28,13 @@ export interface ScoreQuestion {
   readonly criteria: readonly Words[];
 }
 
+/** A question of any of the three kinds. */
 export type DecideQuestion = NoulQuestion | ChoiceQuestion | ScoreQuestion;
 
 /** 1 to 64 questions by their ids. */
 export type DecideQuestions = Readonly<Record<string, DecideQuestion>>;
 
+/** A state, and questions about it. */
 export interface DecideRequest<Questions extends DecideQuestions = DecideQuestions> {
   /** What the questions are about. */
   readonly state: Words;
@@ -41,12 +43,14 @@ export interface DecideRequest<Questions extends DecideQuestions = DecideQuestio
   readonly model?: unknown;
 }
 
+/** Whether it is so. */
 export interface NoulAnswer {
   readonly type: 'noul';
   /** The probability of yes, 0 to 1. */
   readonly noul: number;
 }
 
+/** Which of these it is. */
 export interface ChoiceAnswer {
   readonly type: 'choice';
   /** The likeliest label. */
@@ -57,6 +61,7 @@ export interface ChoiceAnswer {
   readonly confidence: number;
 }
 
+/** How much it is. */
 export interface ScoreAnswer {
   readonly type: 'score';
   /** The expected level: the sum of each level's number times its probability. */
@@ -69,6 +74,7 @@ export interface ScoreAnswer {
   readonly confidence: number;
 }
 
+/** An answer of any of the three kinds. */
 export type DecideAnswer = NoulAnswer | ChoiceAnswer | ScoreAnswer;
 
 /** The answer to a question of this type. */
@@ -83,6 +89,7 @@ export interface DecideProvenance extends Classification {
   readonly probabilitiesFrom: 'device' | 'choice';
 }
 
+/** The answers, and where each came from. */
 export interface DecideResponse<Questions extends DecideQuestions = DecideQuestions> {
   /** The id of the model on the device, whoever answered (see `frontdesk`); empty in `only_in_cloud`. */
   readonly model: string;

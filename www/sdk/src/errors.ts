@@ -42,6 +42,7 @@ export class FrontdeskError extends Error {
     Object.defineProperty(this, MARKER, { value: true });
   }
 
+  /** Whether it is an error of this package, whichever copy of the package made it. */
   static isInstance(value: unknown): value is FrontdeskError {
     return typeof value === 'object' && value !== null && MARKER in value;
   }
@@ -56,6 +57,7 @@ function errorOfCode<Code extends string>(code: Code) {
       super(code, message, options);
     }
 
+    /** Whether it is an error of this code, whichever copy of the package made it. */
     static override isInstance(value: unknown): value is FrontdeskError & { readonly code: Code } {
       return FrontdeskError.isInstance(value) && value.code === code;
     }
@@ -115,5 +117,5 @@ export class UpstreamMalformedError extends errorOfCode('upstream_malformed') {}
 export class UpstreamNetworkError extends errorOfCode('upstream_network') {}
 /** No request was sent: the backend asked for patience (Retry-After); `details.retryAfterMs` is left. */
 export class CloudPausedError extends errorOfCode('cloud_paused') {}
-/** Neither the device nor the cloud could answer; `cause` is the device's error, `details.cloudCode` the cloud's. */
+/** Neither the device nor the cloud could answer; `cause` is the device's error, `details` has both codes: `deviceCode` and `cloudCode`. */
 export class NoAnswerError extends errorOfCode('no_answer') {}

@@ -31,6 +31,7 @@ import type { ChatCompletion, ChatCompletionChunk, Classification } from './resu
 import { Run } from './run.js';
 import { type AnswerOrReceipt, Task } from './task.js';
 
+/** How a desk is made; all may be left out. */
 export interface CreateOptions {
   /** Default `smollm2-135m-instruct`. Not fetched in mode `only_in_cloud`. */
   readonly model?: ModelChoice;
@@ -119,6 +120,7 @@ export interface CallOptions {
   readonly onSend?: (receipt: Receipt) => void;
 }
 
+/** What `classify` chooses from, and how. */
 export interface ClassifyOptions extends CallOptions {
   /** 2 to 256, as names or with descriptions that are shown to the model; may be left out where a task has learnt them. */
   readonly labels?: readonly (string | Label)[];
@@ -135,6 +137,7 @@ export interface ClassifyOptions extends CallOptions {
   readonly onProgress?: (progress: PrefillProgress) => void;
 }
 
+/** Options of `decide`. */
 export interface DecideOptions extends CallOptions {
   /**
    * Tasks that answer choices, by the questions' ids; a task's labels must be the question's. One that has learnt nothing
@@ -147,6 +150,7 @@ export interface DecideOptions extends CallOptions {
   readonly onProgress?: (progress: PrefillProgress) => void;
 }
 
+/** Options of `embed`. */
 export interface EmbedOptions {
   /** The call rejects with `signal.reason`, at once. */
   readonly signal?: AbortSignal;
@@ -157,6 +161,7 @@ export interface EmbedOptions {
 /** An async iterable of chunks; may be awaited first, as with OpenAI's client. Leaving the loop stops the work. */
 export type ChatCompletionStream = Promise<AsyncIterable<ChatCompletionChunk>> & AsyncIterable<ChatCompletionChunk>;
 
+/** Chat in the shape of OpenAI's client. */
 export interface ChatCompletions {
   /** Streams. In `cascade` the first 8 tokens are held back, and decide between device and cloud. */
   create(request: ChatCompletionRequest & { readonly stream: true }, options?: CallOptions): ChatCompletionStream;

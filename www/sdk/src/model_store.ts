@@ -8,6 +8,7 @@ import { absolute, type ModelChoice, resolveModel } from './models.js';
 import { askPersistence } from './persistence.js';
 import type { LoadProgress } from './protocol.js';
 
+/** What long calls of the store take. */
 export interface StoreOptions {
   /** The call rejects with `signal.reason`, at once; what was fetched by then stays for the next attempt. */
   readonly signal?: AbortSignal;
@@ -19,11 +20,13 @@ export interface StoreOptions {
   readonly workerUrl?: string;
 }
 
+/** Options of `store.prepare`. */
 export interface KeepOptions extends StoreOptions {
   /** As in `CreateOptions`. */
   readonly modelBaseUrl?: string;
 }
 
+/** Options of `store.import`. */
 export interface ImportOptions extends StoreOptions {
   /** What the file must be; any GGUF file by default. */
   readonly model?: ModelChoice;
@@ -47,6 +50,7 @@ export interface ModelStore {
   list(): Promise<StoredModel[]>;
   /** Removes a model, whole or not; false where it was not there. */
   remove(model: ModelChoice): Promise<boolean>;
+  /** How much room there is, and how much of it is taken. */
   usage(): Promise<StorageUsage>;
   /** Fetches a model ahead of time, without loading it; one that does not fit is `storage_full`. */
   prepare(model?: ModelChoice, options?: KeepOptions): Promise<StoredModel>;
@@ -54,6 +58,7 @@ export interface ModelStore {
   import(file: Blob, options?: ImportOptions): Promise<StoredModel>;
 }
 
+/** The models on this device. */
 export const store: ModelStore = {
   list: async () => listKept(await openFolder()),
   remove: async (model) => removeKept(await openFolder(), resolveModel(model).sha256),

@@ -20,6 +20,7 @@ export interface ModelByUrl {
 /** An id of the manifest, or a file of your own. */
 export type ModelChoice = (typeof DEFAULT_MODEL) | (string & {}) | ModelByUrl;
 
+/** The model of a desk that names none. */
 export const DEFAULT_MODEL = 'smollm2-135m-instruct';
 
 const LEAST_CHUNK_BYTES = 64 * 1024;

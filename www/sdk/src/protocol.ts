@@ -154,6 +154,7 @@ export interface Decision {
   readonly reason: 'confident' | 'low_confidence' | 'out_of_scope' | 'device_only' | 'device_preferred' | 'cloud_preferred' | 'cloud_only';
 }
 
+/** Tokens on the device. */
 export interface Usage {
   readonly promptTokens: number;
   /** Prompt tokens that were already in the KV cache. */
@@ -180,12 +181,14 @@ export interface ClassifyRequest {
   readonly policy: Policy;
 }
 
+/** How likely a label is. */
 export interface LabelProbability {
   readonly label: string;
   /** Share of this label among the given labels, 0 to 1; all sum to 1. */
   readonly probability: number;
 }
 
+/** What the device answered, whoever was believed in the end. */
 export interface LocalClassification {
   readonly value: string;
   /** In the order of the request's labels. */
@@ -332,6 +335,7 @@ export interface ApplyTaskRequest extends TaskRequest {
   readonly useCertified: boolean;
 }
 
+/** One turn of a conversation. */
 export interface ChatMessage {
   readonly role: 'system' | 'user' | 'assistant';
   readonly content: string;
@@ -379,6 +383,7 @@ export interface ChatDelta {
   readonly logprobs: readonly TokenLogprob[];
 }
 
+/** What the device wrote, whoever was believed in the end. */
 export interface LocalCompletion {
   readonly text: string;
   readonly finishReason: 'stop' | 'length';
@@ -404,6 +409,7 @@ export interface Embedding {
   readonly isTruncated: boolean;
 }
 
+/** Vectors of texts. */
 export interface LocalEmbeddings {
   /** In the order of the texts. */
   readonly embeddings: readonly Embedding[];

@@ -2,6 +2,7 @@
 import type { Receipt } from './errors.js';
 import type { Backend, LabelProbability, LocalClassification, LocalCompletion, ModuleVariant, TaskGuarantee, TokenLogprob } from './protocol.js';
 
+/** Who gave an answer. */
 export type Source = 'device' | 'cloud';
 
 /**
@@ -116,6 +117,7 @@ export interface CompletionUsage {
   readonly prompt_tokens_details?: { readonly cached_tokens: number };
 }
 
+/** Of the tokens of an answer, in order. */
 export interface CompletionLogprobs {
   readonly content: readonly TokenLogprob[];
 }

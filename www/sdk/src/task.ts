@@ -13,6 +13,7 @@ export interface Example {
 /** What a classification gave back: the answer itself, or the receipt of its request. */
 export type AnswerOrReceipt = Classification | Receipt;
 
+/** Options of `learn`. */
 export interface LearnOptions {
   /**
    * `classes` makes every label count the same, however many examples it has; `none` (default) every example.
@@ -25,6 +26,7 @@ export interface LearnOptions {
   readonly onProgress?: (progress: PrefillProgress | LearnProgress) => void;
 }
 
+/** Options of `evaluate`. */
 export interface JudgeOptions {
   /** The call rejects with `signal.reason`, at once. */
   readonly signal?: AbortSignal;
@@ -32,6 +34,7 @@ export interface JudgeOptions {
   readonly onProgress?: (progress: PrefillProgress) => void;
 }
 
+/** Options of `improve`. */
 export interface ImproveOptions extends Omit<LearnOptions, 'balance'> {
   /**
    * Labelled texts to compare the new with the old on, like the texts to come and never learnt from: for instance a random
@@ -40,6 +43,7 @@ export interface ImproveOptions extends Omit<LearnOptions, 'balance'> {
   readonly fresh?: readonly Example[];
 }
 
+/** What is to be promised, and how surely. */
 export interface CalibrateOptions extends JudgeOptions {
   /** Largest share of errors, between 0 and 1. */
   readonly maxError: number;

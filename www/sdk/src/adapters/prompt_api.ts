@@ -10,15 +10,18 @@ export type { DecidedProvenance } from './decided.js';
 export { CreateMonitor, type DeskChoice } from './prompt_api_desk.js';
 export type * from './prompt_api_input.js';
 
+/** What both `availability` and `create` take. */
 export interface LanguageModelCoreOptions extends CoreOptions {
   /** A desk, which then is yours to destroy, or how to make one. */
   readonly frontdesk?: DeskChoice;
 }
 
+/** How a session is made. */
 export interface LanguageModelCreateOptions extends LanguageModelCoreOptions, OpenOptions {
   readonly initialPrompts?: readonly PromptMessage[];
 }
 
+/** Options of one prompt. */
 export interface PromptOptions {
   readonly signal?: AbortSignal;
   /** A small JSON schema: an enum of strings, `boolean`, or an object of those. The answer is then JSON. */
@@ -29,6 +32,7 @@ export interface PromptOptions {
   readonly frontdesk?: Omit<CallOptions, 'signal'> & Pick<ChatCompletionRequest, 'max_tokens'>;
 }
 
+/** Whether a session can be made; `available` once the model is on the device. */
 export type LanguageModelAvailability = 'unavailable' | 'downloadable' | 'downloading' | 'available';
 
 interface SessionParts {

@@ -6,9 +6,12 @@ export type DeskChoice = Frontdesk | Omit<CreateOptions, 'signal' | 'monitor'>;
 
 /** Is told how much of the model has been fetched: `loaded` goes from 0 to 1, and `total` is 1. */
 export class CreateMonitor extends EventTarget {
+  /** A listener as an attribute. */
   ondownloadprogress: ((event: ProgressEvent) => unknown) | null = null;
 
+  /** Listens for progress. */
   override addEventListener(type: 'downloadprogress', listener: (event: ProgressEvent) => unknown, options?: boolean | AddEventListenerOptions): void;
+  /** Listens for other events, of which there are none. */
   override addEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void;
   override addEventListener(type: string, listener: unknown, options?: boolean | AddEventListenerOptions): void {
     super.addEventListener(type, listener as EventListenerOrEventListenerObject | null, options);
@@ -17,6 +20,7 @@ export class CreateMonitor extends EventTarget {
 
 export interface OpenOptions {
   readonly signal?: AbortSignal | undefined;
+  /** Is given what tells the progress of the download. */
   readonly monitor?: ((monitor: CreateMonitor) => void) | undefined;
 }
 

@@ -2,6 +2,7 @@
 import type { Receipt } from '../errors.js';
 import type { ChatMessage, Label, TokenLogprob } from '../protocol.js';
 
+/** What a provider is asked in a classification. */
 export interface CloudClassifyRequest {
   readonly text: string;
   readonly labels: readonly Label[];
@@ -11,6 +12,7 @@ export interface CloudClassifyRequest {
   readonly question?: string;
 }
 
+/** What a provider is asked in a chat. */
 export interface CloudChatRequest {
   readonly messages: readonly ChatMessage[];
   readonly maxTokens: number;
@@ -28,6 +30,7 @@ export interface CloudUsage {
   readonly outputTokens: number;
 }
 
+/** The label that the cloud chose. */
 export interface CloudClassification {
   /** Exactly one of the request's label names. */
   readonly value: string;
@@ -40,6 +43,7 @@ export interface CloudDelta {
   readonly logprobs: readonly TokenLogprob[];
 }
 
+/** What the cloud wrote. */
 export interface CloudCompletion {
   readonly text: string;
   readonly finishReason: string;
@@ -49,6 +53,7 @@ export interface CloudCompletion {
   readonly model: string;
 }
 
+/** What every call of a provider takes. */
 export interface CloudOptions {
   readonly signal?: AbortSignal;
   /** Must be called once per request, just before it is sent. */
@@ -63,6 +68,7 @@ export interface CloudOptions {
 export interface CloudProvider {
   /** Bytes of the body that it would send; nothing is sent. Lets the ledger tell what calls would have cost. */
   sizeOf?(request: CloudClassifyRequest | CloudChatRequest): number;
+  /** Chooses one of the labels. */
   classify(request: CloudClassifyRequest, options: CloudOptions): Promise<CloudClassification>;
   /** With `onDelta` the answer is streamed; the pieces joined are the `text` of the result. */
   chat(request: CloudChatRequest, options: CloudOptions & { readonly onDelta?: (delta: CloudDelta) => void }): Promise<CloudCompletion>;
