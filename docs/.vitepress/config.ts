@@ -53,6 +53,7 @@ export default defineConfig({
           { text: 'CPU and GPU', link: '/backends' },
           { text: 'Deployment', link: '/deployment' },
           { text: 'Privacy and threats', link: '/privacy' },
+          { text: 'What cannot happen here', link: '/what-cannot-happen' },
         ],
       },
       {

@@ -24,7 +24,7 @@ test('during the download: nothing is left, and the next create works', async ({
         signal: controller.signal,
         monitor: (target) => {
           target.addEventListener('downloadprogress', (event) => {
-            loaded = (event as ProgressEvent).loaded;
+            loaded = (event).loaded;
             if (loaded === 0) return;
             abortedAt ||= performance.now();
             controller.abort();

@@ -149,7 +149,7 @@ test('without a private file system the model stays in memory, with a warning', 
       workerUrl: '/worker_without_storage.js',
       monitor: (target) => {
         target.addEventListener('downloadprogress', (event) => {
-          const { loaded, total } = event as ProgressEvent;
+          const { loaded, total } = event;
           seen.push({ loaded, total });
         });
       },

@@ -89,7 +89,7 @@ export interface CreateOptions {
    * Is given a target that dispatches `ProgressEvent`s while the model is fetched
    * (`downloadprogress`) and read (`loadprogress`); `loaded` and `total` are bytes.
    */
-  readonly monitor?: (target: EventTarget) => void;
+  readonly monitor?: (target: LoadMonitor) => void;
   /**
    * Is told of each request just before it is sent, with its exact body: also where the call is
    * aborted or fails later and so brings no answer that could carry the receipt.
@@ -107,6 +107,12 @@ export interface CreateOptions {
   readonly onImproved?: OnImproved;
   /** Stops the creation, downloads included. */
   readonly signal?: AbortSignal;
+}
+
+/** Dispatches `downloadprogress` while a model is fetched and `loadprogress` while it is read; amounts are bytes. */
+export interface LoadMonitor extends EventTarget {
+  addEventListener(type: 'downloadprogress' | 'loadprogress', listener: (event: ProgressEvent) => void, options?: boolean | AddEventListenerOptions): void;
+  addEventListener(...listening: Parameters<EventTarget['addEventListener']>): void;
 }
 
 /** Options that every call takes; they go before the desk's own. */
@@ -228,7 +234,7 @@ export class Frontdesk {
     }
     if (mode === 'prefer_in_cloud' && !cloud) throw new InvalidInputError('mode prefer_in_cloud needs a cloud');
     const client = makeClient(options);
-    const target = new EventTarget();
+    const target = new EventTarget() as LoadMonitor;
     monitor?.(target);
     try {
       if (options.keep !== 'never') await askPersistence();

@@ -12,6 +12,7 @@ export {
   type DecideOptions,
   type EmbedOptions,
   Frontdesk,
+  type LoadMonitor,
 } from './frontdesk.js';
 export type { OnImproved } from './idle_improver.js';
 export type { StoredModel } from './files/kept_models.js';
