@@ -117,6 +117,20 @@ test('a clock that goes backwards changes no answer, no duration and no pause', 
   await page.close();
 });
 
+test('a tab that nobody looks at answers all the same, and streams whole', async ({ desk, site }) => {
+  const page = await desk.page.context().newPage();
+  // Playwright keeps all pages visible, so that what a hidden one lacks is taken away.
+  await page.addInitScript({ path: new URL('pages/hidden_tab.js', import.meta.url).pathname });
+  await openPage(page, site);
+  expect(await page.evaluate(() => document.visibilityState)).toBe('hidden');
+  await createDesk(page, { ...OPTIONS, share: false });
+  const { value } = await page.evaluate(([text, labels]) => window.settle(window.desk.classify(text, { labels })), [TICKET, LABELS] as const);
+  expect(value?.value).toBe('billing');
+  await begin(page, { ...STORY, max_tokens: 60 });
+  expect((await end(page)).value?.length).toBeGreaterThan(10);
+  await page.close();
+});
+
 test('a tab that is frozen in the midst of an answer goes on when it thaws', async ({ desk, site }) => {
   const page = await openPage(await desk.page.context().newPage(), site);
   await createDesk(page, { ...OPTIONS, share: false });
