@@ -83,10 +83,13 @@ build_wasm() {
   setup_wasm_std
   setup_wasm_bindgen
   setup_build_tools
-  local variant
-  for variant in $WASM_VARIANTS; do
-    build_wasm_variant "$variant"
-  done
+  # The end of each build keeps one core busy, so two go at a time.
+  # shellcheck disable=SC2016
+  printf '%s\n' "$WASM_VARIANTS" | xargs -n 1 -P 2 bash -euc '
+    source scripts/common.sh
+    source scripts/setup.sh
+    source scripts/wasm.sh
+    build_wasm_variant "$1"' build_wasm_variant || fail "the WebAssembly modules could not be built"
   setup_python
   cargo metadata --format-version 1 --locked --filter-platform wasm32-unknown-unknown |
     python3 scripts/collect_licences.py frontdesk-wasm >www/sdk/wasm/licences.txt
