@@ -127,7 +127,11 @@ test('a file of unknown length may not be longer than 4 GiB', async () => {
     read: () => Promise.resolve({ done: lengths.length === 0, value: { byteLength: lengths.shift() } }),
     cancel: () => Promise.resolve(),
   };
-  globalThis.fetch = () => Promise.resolve({ status: 200, headers: new Headers(), body: { getReader: () => reader } } as unknown as Response);
+  const getReader = (options?: object) => {
+    if (options) throw new TypeError('this is no stream of bytes');
+    return reader;
+  };
+  globalThis.fetch = () => Promise.resolve({ status: 200, headers: new Headers(), body: { getReader } } as unknown as Response);
   let written = 0;
   const file = {
     journal: undefined,

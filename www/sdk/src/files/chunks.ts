@@ -55,15 +55,16 @@ export class ChunkPlan {
 
 }
 
-/** The bytes of one chunk as they arrive. */
+/** The bytes of one chunk as they arrive, in memory that is used for one chunk after another: each of its own would wait for garbage collection. */
 export class ChunkBuffer {
   readonly chunk: Chunk;
   readonly #bytes: Uint8Array<ArrayBuffer>;
   #length = 0;
 
-  constructor(chunk: Chunk) {
+  /** `memory` is long enough for any chunk. */
+  constructor(chunk: Chunk, memory: Uint8Array<ArrayBuffer>) {
     this.chunk = chunk;
-    this.#bytes = new Uint8Array(chunk.end - chunk.start);
+    this.#bytes = memory.subarray(0, chunk.end - chunk.start);
   }
 
   get length(): number {

@@ -6,8 +6,9 @@ import type { Sha256 } from '../engine_module.js';
 import { DownloadFailedError, HashMismatchError, LengthMismatchError } from '../errors.js';
 import type { PartialFile } from './partial_file.js';
 import { Patience } from './patience.js';
+import { Progress } from './progress.js';
 import type { LoadProgress, ModelFile } from '../protocol.js';
-import { type ByteRange, PassingFailure, type RangeAnswer, requestRange } from './range_request.js';
+import { PassingFailure, type RangeAnswer, type RangeAsked, requestRange, type Scratch } from './range_request.js';
 import { retry } from './retry.js';
 
 export interface DownloadOptions {
@@ -24,7 +25,6 @@ type Fetchable = ModelFile & { readonly url: string };
 
 /** Fewer leave a fast connection idle between requests; browsers allow six to a host. */
 const LANES = 4;
-const PROGRESS_STEP_BYTES = 512 * 1024;
 /** No larger file can be read; a server could send for ever where the length is not known. */
 const LONGEST_UNKNOWN_BYTES = 4 * 2 ** 30;
 
@@ -106,19 +106,21 @@ class ChunkedDownload {
   /** Fetches chunks until none is left; calls `onRange` when a server knows what that is. */
   async #lane(patience: Patience, onRange?: () => void): Promise<void> {
     const { plan } = this.#assembly;
+    const memory = new Uint8Array(plan.chunkBytes);
+    const asking = { patience, scratch: newScratch() };
     for (let chunk = plan.claim(); chunk; chunk = plan.claim()) {
-      const buffer = new ChunkBuffer(chunk);
-      const work = () => this.#fetch(buffer, patience, onRange);
+      const buffer = new ChunkBuffer(chunk, memory);
+      const work = () => this.#fetch(buffer, asking, onRange);
       const received = () => (this.#asWhole ? this.#progress.received : buffer.length);
       await retry(work, { patience, retryMs: this.#options.retryMs, received });
     }
   }
 
   /** True once the chunk is there; all others are too, where the server sent everything. */
-  async #fetch(buffer: ChunkBuffer, patience: Patience, onRange?: () => void): Promise<boolean> {
+  async #fetch(buffer: ChunkBuffer, asking: Asking, onRange?: () => void): Promise<boolean> {
     if (this.#assembly.plan.isVerified(buffer.chunk)) return true;
     const range = this.#asWhole ? undefined : buffer.missing;
-    return request(this.#model.url, range, patience, async (answer) => {
+    return request(this.#model.url, { ...asking, range }, async (answer) => {
       this.#check(answer);
       if (answer.isWhole) return this.#readWhole(answer);
       onRange?.();
@@ -150,11 +152,12 @@ class ChunkedDownload {
   /** Reads an answer that is the whole file; chunks that are there already pass by. */
   async #readWhole(answer: RangeAnswer): Promise<boolean> {
     const { plan } = this.#assembly;
+    const memory = new Uint8Array(plan.chunkBytes);
     let arrived = 0;
     let surplus: Uint8Array<ArrayBuffer> | undefined;
     for (const chunk of plan.chunks) {
       const isNew = !plan.isVerified(chunk);
-      const buffer = new ChunkBuffer(chunk);
+      const buffer = new ChunkBuffer(chunk, memory);
       try {
         while (!buffer.isFull) {
           const piece = surplus ?? (await answer.read());
@@ -216,7 +219,8 @@ async function downloadUnknown(model: Fetchable, options: DownloadOptions, file:
     }
   };
   progress.begin(0);
-  await retry(() => request(model.url, undefined, patience, readAll), { patience, retryMs, received: () => progress.received });
+  const asking = { patience, scratch: newScratch(), range: undefined };
+  await retry(() => request(model.url, asking, readAll), { patience, retryMs, received: () => progress.received });
   progress.end(progress.received);
 }
 
@@ -225,7 +229,7 @@ async function askLength(url: string, { signal, stallMs, retryMs }: DownloadOpti
   const patience = new Patience(signal, stallMs);
   let length: number | undefined;
   const ask = () =>
-    request(url, { start: 0, end: 1 }, patience, ({ isWhole, bytes }) => {
+    request(url, { patience, scratch: newScratch(), range: { start: 0, end: 1 } }, ({ isWhole, bytes }) => {
       if (!isWhole) length = bytes;
       return Promise.resolve(true);
     });
@@ -233,60 +237,26 @@ async function askLength(url: string, { signal, stallMs, retryMs }: DownloadOpti
   return length !== undefined && length > 0 && length <= LONGEST_UNKNOWN_BYTES ? length : undefined;
 }
 
-async function request<T>(url: string, range: ByteRange | undefined, patience: Patience, read: (answer: RangeAnswer) => Promise<T>): Promise<T> {
+/** What the requests of a lane share. */
+interface Asking {
+  readonly patience: Patience;
+  readonly scratch: Scratch;
+}
+
+/** Memory is taken when there is something to read. */
+function newScratch(): Scratch {
+  return { buffer: new ArrayBuffer(0) };
+}
+
+async function request<T>(url: string, { patience, ...asked }: Asking & Pick<RangeAsked, 'range'>, read: (answer: RangeAnswer) => Promise<T>): Promise<T> {
   const attempt = patience.begin();
   let answer: RangeAnswer | undefined;
   try {
-    answer = await requestRange(url, range, attempt);
+    answer = await requestRange(url, { ...asked, attempt });
     return await read(answer);
   } finally {
     answer?.cancel();
     attempt.end();
-  }
-}
-
-/** Tells of progress in steps; never less than before. */
-class Progress {
-  readonly #onProgress: (progress: LoadProgress) => void;
-  #total: number;
-  #loaded = 0;
-  #told = 0;
-
-  constructor(onProgress: (progress: LoadProgress) => void, total: number) {
-    this.#onProgress = onProgress;
-    this.#total = total;
-  }
-
-  /** Bytes that are there. */
-  get received(): number {
-    return this.#loaded;
-  }
-
-  begin(loaded: number, total = this.#total): void {
-    this.#loaded = loaded;
-    this.#total = total;
-    this.#tell();
-  }
-
-  add(bytes: number): void {
-    this.#loaded += bytes;
-    if (this.#loaded - this.#told >= PROGRESS_STEP_BYTES) this.#tell();
-  }
-
-  /** Bytes that turned out wrong. */
-  take(bytes: number): void {
-    this.#loaded -= bytes;
-  }
-
-  end(bytes: number): void {
-    this.#loaded = bytes;
-    this.#total = bytes;
-    this.#tell();
-  }
-
-  #tell(): void {
-    this.#told = Math.max(this.#told, this.#loaded);
-    this.#onProgress({ phase: 'download', loaded: this.#told, total: this.#total });
   }
 }
 

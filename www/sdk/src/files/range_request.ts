@@ -22,6 +22,19 @@ export interface RangeAnswer {
   cancel(): void;
 }
 
+/** Where pieces of answers are read into, one answer after another. */
+export interface Scratch {
+  buffer: ArrayBuffer;
+}
+
+/** What is asked for, and how. */
+export interface RangeAsked {
+  /** The whole file where none is given. */
+  readonly range: ByteRange | undefined;
+  readonly attempt: Attempt;
+  readonly scratch: Scratch;
+}
+
 /** A failure that may pass. */
 export class PassingFailure extends Error {
   readonly error: FrontdeskError;
@@ -39,8 +52,9 @@ const PIECE_BYTES = 1024 * 1024;
 /** Too many requests, and what servers and those before them say while they restart. */
 const PASSING_STATUSES = new Set([408, 425, 429, 500, 502, 503, 504]);
 
-/** Asks for a range, or for the whole file where none is given. Rejects with a typed error, or with the signal's reason. */
-export async function requestRange(url: string, range: ByteRange | undefined, attempt: Attempt): Promise<RangeAnswer> {
+/** Rejects with a typed error, or with the signal's reason. */
+export async function requestRange(url: string, asked: RangeAsked): Promise<RangeAnswer> {
+  const { range, attempt } = asked;
   const headers: Record<string, string> = range ? { range: `bytes=${range.start}-${range.end - 1}` } : {};
   let response: Response;
   try {
@@ -51,7 +65,7 @@ export async function requestRange(url: string, range: ByteRange | undefined, at
     throw new PassingFailure(attempt.signal.aborted ? (attempt.signal.reason as FrontdeskError) : new DownloadFailedError(`${url} could not be reached`, { cause: error }));
   }
   try {
-    return { ...describe(response, url, range), ...bodyOf(response, url, attempt) };
+    return { ...describe(response, url, range), ...bodyOf(response, url, asked) };
   } catch (error) {
     response.body?.cancel().catch(() => undefined);
     throw error;
@@ -88,9 +102,9 @@ function contentRange(header: string | null): [first?: number, last?: number, by
   return bytes === '*' ? [Number(first), Number(last)] : [Number(first), Number(last), Number(bytes)];
 }
 
-function bodyOf(response: Response, url: string, attempt: Attempt): Pick<RangeAnswer, 'read' | 'cancel'> {
+function bodyOf(response: Response, url: string, { attempt, scratch }: RangeAsked): Pick<RangeAnswer, 'read' | 'cancel'> {
   if (!response.body) throw new PassingFailure(new DownloadFailedError(`${url} answered without a body`));
-  const reader = pieceReader(response.body);
+  const reader = pieceReader(response.body, scratch);
   return {
     read: async () => {
       try {
@@ -113,20 +127,20 @@ interface PieceReader {
 }
 
 /** Where the browser can, all pieces share one buffer: else up to 64 MB of them wait for garbage collection. */
-function pieceReader(body: ReadableStream<Uint8Array<ArrayBuffer>>): PieceReader {
+function pieceReader(body: ReadableStream<Uint8Array<ArrayBuffer>>, scratch: Scratch): PieceReader {
   let reader: ReadableStreamBYOBReader;
   try {
     reader = body.getReader({ mode: 'byob' });
   } catch {
     return body.getReader();
   }
-  let buffer = new ArrayBuffer(PIECE_BYTES);
   return {
     read: async () => {
-      const { done, value } = await reader.read(new Uint8Array(buffer));
-      if (done || !value) return {};
-      buffer = value.buffer;
-      return { value };
+      // A read that was given up has taken it along.
+      if (scratch.buffer.byteLength === 0) scratch.buffer = new ArrayBuffer(PIECE_BYTES);
+      const { done, value } = await reader.read(new Uint8Array(scratch.buffer));
+      if (value) scratch.buffer = value.buffer;
+      return done || !value ? {} : { value };
     },
     cancel: () => reader.cancel(),
   };
