@@ -171,6 +171,14 @@ test('without a private file system the model stays in memory, with a warning', 
   expect(kept).toEqual([]);
 });
 
+test('a desk that shall keep nothing needs no private file system, and warns of nothing', async ({ page, site }) => {
+  await openPage(page, site);
+  const info = await createDesk(page, { modelBaseUrl: '/models', workerUrl: '/worker_without_storage.js', keep: 'never' });
+  expect(info).toMatchObject({ cached: false });
+  expect(info?.warning).toBeUndefined();
+  await page.evaluate(() => window.desk.destroy());
+});
+
 test('models that are not distributed, and models that do not exist, are refused', async ({ page, site }) => {
   await openPage(page, site);
   site.log.length = 0;

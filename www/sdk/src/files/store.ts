@@ -38,9 +38,10 @@ export async function openModel(model: ModelFile, options: OpenOptions): Promise
       return openKept(meanwhile ?? (await downloadToFolder(folder, model, options)), model);
     });
   } catch (error) {
-    if (signal.aborted || keep === 'never') throw error;
+    if (signal.aborted) throw error;
     if (FrontdeskError.isInstance(error) && !(keep === 'if_possible' && StorageFullError.isInstance(error))) throw error;
     if (keep === 'required') throw new UnsupportedBrowserError(`this browser cannot keep models: ${String(error)}`, { cause: error });
+    if (keep === 'never') return downloadToMemory(model, options);
     const reason = error instanceof Error ? error.message : String(error);
     return downloadToMemory(model, options, `the model could not be kept on this device and will be fetched again: ${reason}`);
   }
