@@ -127,10 +127,9 @@ export class SharedEngine {
     const { host, load } = this.#options;
     const isSuccessor = this.#leader !== undefined;
     if (isSuccessor) host.prepare(load);
-    for (const [id, { message, isHalfTold }] of this.#pending) {
-      if (isSuccessor && !isRepeatable(message.verb, isHalfTold)) this.#options.toPage({ id, error: GONE });
-      else host.receive(message, this.#own);
-    }
+    this.#handOver(isSuccessor, (message) => {
+      host.receive(message, this.#own);
+    });
     this.#pending.clear();
     this.#tell('all', 'here');
   }
@@ -182,9 +181,16 @@ export class SharedEngine {
     const isSuccessor = this.#leader !== undefined;
     if (this.#leader !== undefined) this.#former.add(this.#leader);
     this.#leader = leader;
+    this.#handOver(isSuccessor, (message) => {
+      this.#say(message);
+    });
+  }
+
+  /** Has what is not answered asked of the leader; of a second one, only what can be done twice. */
+  #handOver(isSuccessor: boolean, ask: (message: Pending['message']) => void): void {
     for (const [id, { message, isHalfTold }] of this.#pending) {
-      if (!isSuccessor || isRepeatable(message.verb, isHalfTold)) {
-        this.#channel.postMessage({ from: this.#name, message } satisfies ToLeader);
+      if (!isSuccessor || (REPEATABLE.has(message.verb) && !isHalfTold)) {
+        ask(message);
       } else {
         this.#pending.delete(id);
         this.#options.toPage({ id, error: GONE });
@@ -194,7 +200,7 @@ export class SharedEngine {
 
   #ask(message: ToWorker): void {
     if (this.#isLeader) return;
-    this.#channel.postMessage({ from: this.#name, message } satisfies ToLeader);
+    this.#say(message);
     if (this.#watch !== undefined) return;
     this.#silentPings = 0;
     this.#watch = setInterval(() => {
@@ -212,8 +218,12 @@ export class SharedEngine {
       this.#stand({ steal: true });
     } else {
       this.#silentPings += 1;
-      this.#channel.postMessage({ from: this.#name, message: 'ping' } satisfies ToLeader);
+      this.#say('ping');
     }
+  }
+
+  #say(message: ToLeader['message']): void {
+    this.#channel.postMessage({ from: this.#name, message } satisfies ToLeader);
   }
 
   #tell(to: string, message: FromLeader['message']): void {
@@ -232,10 +242,6 @@ export async function canShare(): Promise<boolean> {
 }
 
 const GONE: WireError = { code: 'worker_died', message: 'the tab whose engine was used is gone, and this cannot be done twice' };
-
-function isRepeatable(verb: Verb, isHalfTold: boolean): boolean {
-  return REPEATABLE.has(verb) && !isHalfTold;
-}
 
 function lockOf(name: string): string {
   return `frontdesk-engine:${name}`;
