@@ -125,7 +125,7 @@ export default defineConfig(
   // Declarations run nowhere.
   { files: ['www/sdk/src/*.d.ts'], rules: { 'no-restricted-imports': 'off' } },
   {
-    files: ['www/demo/**/*.{ts,tsx}', 'www/extension/**/*.{ts,tsx}'],
+    files: ['www/ui/**/*.{ts,tsx}', 'www/demo/**/*.{ts,tsx}', 'www/extension/**/*.{ts,tsx}'],
     rules: refuse('^frontdesk/|/sdk/', 'Only the package name, no paths into it.'),
   },
 );

@@ -1,9 +1,9 @@
 // The right-hand pane: two tabs, the answer and the reply draft.
 import type { JSX, RefObject } from 'preact';
-import { AnswerCard } from './answer_card.js';
+import { AnswerCard } from '../../ui/answer_card.js';
 import { ReplyDraft } from './reply_draft.js';
-import { TabList } from './tab_list.js';
-import type { AnswerState } from './use_answer.js';
+import { TabList } from '../../ui/tab_list.js';
+import type { AnswerState } from '../../ui/answer_state.js';
 import type { DraftState } from './use_draft.js';
 
 interface Props {

@@ -3,21 +3,21 @@ import type { JSX } from 'preact';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { AnswerPane, type TabId } from './answer_pane.js';
 import { DeskPane } from './desk_pane.js';
-import { LedgerTable } from './ledger_table.js';
-import { Ledger } from './ledger.js';
+import { LedgerTable } from '../../ui/ledger_table.js';
+import { Ledger } from '../../ui/ledger.js';
 import type { DemoConfig } from './config.js';
-import { modePromise, MODES, type Mode } from './modes.js';
-import { OfflineNotice, ProblemNotice } from './notices.js';
+import { modePromise, MODES, type Mode } from '../../ui/modes.js';
+import { OfflineNotice, ProblemNotice } from '../../ui/notices.js';
 import { applyTheme, writePreferences, type Preferences } from './preferences.js';
 import { SAMPLES } from './samples.js';
 import { StartPanel } from './start_panel.js';
-import { TabList } from './tab_list.js';
+import { TabList } from '../../ui/tab_list.js';
 import { TeachTab } from './teach/teach_tab.js';
 import { TopBar } from './top_bar.js';
 import { useAnswer } from './use_answer.js';
 import { useDraft } from './use_draft.js';
 import { useLedger, useObservedRequests } from './use_ledger.js';
-import { useOnline } from './use_media.js';
+import { useOnline } from '../../ui/use_media.js';
 import { useModel, type Model } from './use_model.js';
 
 interface Props {

@@ -1,8 +1,8 @@
 // Where the language model shall compute: three choices, and the way there with its progress.
 import type { JSX } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
-import { backendName, BACKENDS, HAS_WEBGPU, placeOf, type BackendChoice } from './backends.js';
-import { Icon } from './icons.js';
+import { backendName, BACKENDS, HAS_WEBGPU, placeOf, type BackendChoice } from '../../ui/backends.js';
+import { Icon } from '../../ui/icons.js';
 import type { Model, ModelState } from './use_model.js';
 
 const EXPLANATION_ID = 'backend-explanation';

@@ -1,8 +1,8 @@
 // The desk: the text, samples, labels, how sure the model must be, and the run button.
 import type { JSX, RefObject } from 'preact';
-import { percent } from './format.js';
-import { Icon } from './icons.js';
-import { LabelsEditor } from './labels_editor.js';
+import { percent } from '../../ui/format.js';
+import { Icon } from '../../ui/icons.js';
+import { LabelsEditor } from '../../ui/labels_editor.js';
 import { SAMPLES } from './samples.js';
 
 interface Props {

@@ -1,8 +1,8 @@
 // Makes a desk with the models and the back office of this page, and ends one that another has replaced.
 import { Frontdesk, openaiCompatible, type BackendChange } from 'frontdesk';
-import type { BackendChoice } from './backends.js';
+import type { BackendChoice } from '../../ui/backends.js';
 import { COMPLETIONS_PATH, MODELS_PATH, wantedModels, type DemoConfig } from './config.js';
-import type { Ledger } from './ledger.js';
+import type { Ledger } from '../../ui/ledger.js';
 
 export interface Opening {
   readonly config: DemoConfig;

@@ -1,7 +1,7 @@
 // The only things this page keeps: theme, mode, labels and where the model computes; never text.
-import { isBackendChoice, type BackendChoice } from './backends.js';
+import { isBackendChoice, type BackendChoice } from '../../ui/backends.js';
 import { DEFAULT_LABELS } from './samples.js';
-import { isMode, type Mode } from './modes.js';
+import { isMode, type Mode } from '../../ui/modes.js';
 
 export type Theme = 'system' | 'light' | 'dark';
 

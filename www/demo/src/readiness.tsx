@@ -1,10 +1,11 @@
 // The chip that says what is ready and where it computes, and the facts and the switch behind it.
-import type { ComponentChildren, JSX, TargetedFocusEvent, TargetedKeyboardEvent } from 'preact';
+import type { JSX, TargetedFocusEvent, TargetedKeyboardEvent } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { BackendSwitch } from './backend_switch.js';
-import { placeOf } from './backends.js';
-import { count, percent, roundBytes, threadWords } from './format.js';
-import { Icon } from './icons.js';
+import { placeOf } from '../../ui/backends.js';
+import { count, percent, roundBytes, threadWords } from '../../ui/format.js';
+import { Fact } from '../../ui/fact.js';
+import { Icon } from '../../ui/icons.js';
 import type { Model, ModelState, ReadyState } from './use_model.js';
 
 export function Readiness({ model, bytes }: { readonly model: Model; readonly bytes: number | null }): JSX.Element {
@@ -77,15 +78,6 @@ function ReadyFacts({ state }: { readonly state: ReadyState }): JSX.Element {
         </p>
       )}
     </>
-  );
-}
-
-export function Fact({ name, children }: { readonly name: string; readonly children: ComponentChildren }): JSX.Element {
-  return (
-    <div class="fact">
-      <dt>{name}</dt>
-      <dd>{children}</dd>
-    </div>
   );
 }
 

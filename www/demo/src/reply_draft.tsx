@@ -1,9 +1,9 @@
 // The second tab: a reply that streams in, with its speed and a stop button.
 import type { JSX } from 'preact';
-import { count, perSecond } from './format.js';
-import { Icon } from './icons.js';
-import { ProblemNotice } from './notices.js';
-import { completionSentence, originOf } from './provenance.js';
+import { count, perSecond } from '../../ui/format.js';
+import { Icon } from '../../ui/icons.js';
+import { ProblemNotice } from '../../ui/notices.js';
+import { completionSentence, originOf } from '../../ui/provenance.js';
 import type { DraftState } from './use_draft.js';
 
 interface Props {

@@ -1,10 +1,10 @@
 // What stands between a visitor and the first answer: consent, download, or what is wrong.
 import type { JSX } from 'preact';
 import { bytesOf, REFLEX_ID, type ModelFacts } from './config.js';
-import { percent, roundBytes, sentenceOf, timeLeft } from './format.js';
-import { Icon } from './icons.js';
-import { ProblemNotice } from './notices.js';
-import { secondsLeft, type Transfer } from './transfer.js';
+import { percent, roundBytes, sentenceOf, timeLeft } from '../../ui/format.js';
+import { Icon } from '../../ui/icons.js';
+import { ProblemNotice } from '../../ui/notices.js';
+import { secondsLeft, type Transfer } from '../../ui/transfer.js';
 import type { Model } from './use_model.js';
 
 interface Props {

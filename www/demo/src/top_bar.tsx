@@ -2,11 +2,11 @@
 import type { JSX } from 'preact';
 import { BackendSaid } from './backend_switch.js';
 import { bytesOf, wantedModels, type DemoConfig } from './config.js';
-import { count, exactBytes } from './format.js';
-import { Icon } from './icons.js';
-import type { Ledger } from './ledger.js';
-import { ModeSwitch } from './mode_switch.js';
-import { modePromise, type Mode } from './modes.js';
+import { count, exactBytes } from '../../ui/format.js';
+import { Icon } from '../../ui/icons.js';
+import type { Ledger } from '../../ui/ledger.js';
+import { ModeSwitch } from '../../ui/mode_switch.js';
+import { modePromise, type Mode } from '../../ui/modes.js';
 import type { Theme } from './preferences.js';
 import { Readiness } from './readiness.js';
 import type { Model } from './use_model.js';

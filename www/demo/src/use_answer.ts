@@ -1,34 +1,13 @@
 // One classification at a time: thinking, answered, stopped or failed.
-import type { Classification } from 'frontdesk';
 import { useCallback, useMemo, useRef, useState } from 'preact/hooks';
-import { placeOf } from './backends.js';
-import type { Ledger } from './ledger.js';
+import type { AnswerState, Question } from '../../ui/answer_state.js';
+import { placeOf } from '../../ui/backends.js';
+import type { Ledger } from '../../ui/ledger.js';
 import { noteCall } from './open_desk.js';
-import { modeName, type Mode } from './modes.js';
-import { isAbort, problemOf, type Problem } from './problems.js';
-import { reasonToSend } from './provenance.js';
+import { modeName } from '../../ui/modes.js';
+import { isAbort, problemOf } from '../../ui/problems.js';
+import { reasonToSend } from '../../ui/provenance.js';
 import type { ReadyState } from './use_model.js';
-
-export interface Question {
-  readonly text: string;
-  readonly labels: readonly string[];
-  readonly mode: Mode;
-  readonly threshold: number;
-}
-
-export interface Answer {
-  readonly question: Question;
-  readonly result: Classification;
-  /** Where the model here computed. */
-  readonly ranOn: string;
-}
-
-export interface AnswerState {
-  readonly phase: 'empty' | 'thinking' | 'answered' | 'stopped' | 'failed';
-  /** The newest answer; kept on screen, dimmed, while the next one is made. */
-  readonly answer?: Answer;
-  readonly problem?: Problem;
-}
 
 export interface Answering {
   readonly state: AnswerState;

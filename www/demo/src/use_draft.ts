@@ -1,11 +1,11 @@
 // One reply draft at a time, streamed as the model writes it.
 import type { CompletionProvenance, Frontdesk } from 'frontdesk';
 import { useCallback, useMemo, useRef, useState } from 'preact/hooks';
-import type { Ledger } from './ledger.js';
+import type { Ledger } from '../../ui/ledger.js';
 import { noteCall } from './open_desk.js';
-import { modeName, type Mode } from './modes.js';
-import { isAbort, problemOf, type Problem } from './problems.js';
-import { reasonToSend } from './provenance.js';
+import { modeName, type Mode } from '../../ui/modes.js';
+import { isAbort, problemOf, type Problem } from '../../ui/problems.js';
+import { reasonToSend } from '../../ui/provenance.js';
 
 export interface DraftRequest {
   readonly ticket: string;

@@ -1,7 +1,7 @@
 // Hooks around the ledger: redraw when it changes, and the browser's own count of the same requests.
 import { useEffect, useReducer, useState } from 'preact/hooks';
 import { COMPLETIONS_PATH } from './config.js';
-import type { Ledger } from './ledger.js';
+import type { Ledger } from '../../ui/ledger.js';
 
 export function useLedger(ledger: Ledger): Ledger {
   const [, redraw] = useReducer((turn: number) => turn + 1, 0);

@@ -1,13 +1,13 @@
 // The models' life on this page: looked for, downloaded with consent, cancelled, resumed, ready, and moved elsewhere.
 import { Frontdesk, type BackendChange, type ModelInfo } from 'frontdesk';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { isThere, placeOf, possibleChoice, type BackendChoice } from './backends.js';
+import { isThere, placeOf, possibleChoice, type BackendChoice } from '../../ui/backends.js';
 import { bytesOf, MODELS_PATH, wantedModels, type DemoConfig, type ModelFacts } from './config.js';
-import type { Ledger } from './ledger.js';
+import type { Ledger } from '../../ui/ledger.js';
 import { endDesk, openDesk, type Opening, type Progress } from './open_desk.js';
-import { errorFacts, isAbort, isOfTheGpu, problemOf, switchProblemOf, type Problem } from './problems.js';
+import { errorFacts, isAbort, isOfTheGpu, problemOf, switchProblemOf, type Problem } from '../../ui/problems.js';
 import { bringTask } from './teach/bring_task.js';
-import { TransferMeter, TransferSum, type Transfer } from './transfer.js';
+import { TransferMeter, TransferSum, type Transfer } from '../../ui/transfer.js';
 import { useSwitch, type Switching } from './use_switch.js';
 
 export type ModelState =

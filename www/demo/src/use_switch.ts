@@ -1,8 +1,8 @@
 // A model that is ready goes elsewhere: a second one is loaded there, and only then takes the first one's place.
 import type { Backend, Frontdesk } from 'frontdesk';
 import { useCallback, useMemo, useRef, useState } from 'preact/hooks';
-import type { BackendChoice } from './backends.js';
-import { switchProblemOf, type Problem } from './problems.js';
+import type { BackendChoice } from '../../ui/backends.js';
+import { switchProblemOf, type Problem } from '../../ui/problems.js';
 
 export type Switching =
   | { readonly phase: 'loading'; readonly choice: BackendChoice; readonly share?: number }

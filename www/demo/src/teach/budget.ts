@@ -1,6 +1,6 @@
 // What an error budget takes and allows, in numbers and in words.
 import type { Evaluation, TaskGuarantee } from 'frontdesk';
-import { count, percent } from '../format.js';
+import { count, percent } from '../../../ui/format.js';
 
 export const CONFIDENCE = 0.95;
 /** What the SDK asks for where nothing is certified. */

@@ -1,9 +1,9 @@
 // How good the task is, in words first and figures second, and what its error budget allows.
 import type { JSX } from 'preact';
 import type { Evaluation } from 'frontdesk';
-import { count, percent } from '../format.js';
-import { Icon } from '../icons.js';
-import { Fact } from '../readiness.js';
+import { Fact } from '../../../ui/fact.js';
+import { count, percent } from '../../../ui/format.js';
+import { Icon } from '../../../ui/icons.js';
 import { guaranteeWords } from './budget.js';
 import { CurveTable, RiskChart } from './risk_chart.js';
 import type { TeachingState } from './teaching_state.js';

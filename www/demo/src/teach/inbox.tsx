@@ -2,8 +2,8 @@
 import type { Improvement, TaskInfo } from 'frontdesk';
 import type { JSX } from 'preact';
 import { useId, useState } from 'preact/hooks';
-import { count, percent } from '../format.js';
-import { Icon } from '../icons.js';
+import { count, percent } from '../../../ui/format.js';
+import { Icon } from '../../../ui/icons.js';
 import { thresholdOf } from './budget.js';
 import { staysHere, type Tried } from './teaching_state.js';
 import type { Teaching } from './use_teaching.js';

@@ -2,7 +2,7 @@
 import type { Frontdesk, LedgerSummary } from 'frontdesk';
 import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import { count, percent } from '../format.js';
+import { count, percent } from '../../../ui/format.js';
 import { shareHere } from './budget.js';
 import type { TeachingState } from './teaching_state.js';
 

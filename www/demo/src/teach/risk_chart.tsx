@@ -2,7 +2,7 @@
 import type { Evaluation, TaskGuarantee } from 'frontdesk';
 import type { JSX, TargetedKeyboardEvent, TargetedPointerEvent } from 'preact';
 import { useRef } from 'preact/hooks';
-import { percent } from '../format.js';
+import { percent } from '../../../ui/format.js';
 import { pointAt } from './budget.js';
 
 interface Props {

@@ -1,8 +1,8 @@
 // Where rows come from: pasted, dropped, chosen or the sample; their columns, what is wrong with them, and Learn.
 import type { JSX, TargetedDragEvent } from 'preact';
 import { useMemo, useState } from 'preact/hooks';
-import { count, percent, roundBytes } from '../format.js';
-import { Icon } from '../icons.js';
+import { count, percent, roundBytes } from '../../../ui/format.js';
+import { Icon } from '../../../ui/icons.js';
 import { FEW, guessColumns, readRows, readTable, type Columns, type Rows, type Table } from './csv.js';
 import { FileButton } from './file_button.js';
 import { SAMPLE_CSV } from './sample_rows.js';

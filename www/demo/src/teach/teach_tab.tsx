@@ -1,7 +1,7 @@
 // The tab “Teach it”: rows, how good the task is, what it saves, and what escalations teach it.
 import type { Frontdesk } from 'frontdesk';
 import type { JSX } from 'preact';
-import { ProblemNotice } from '../notices.js';
+import { ProblemNotice } from '../../../ui/notices.js';
 import { FileButton } from './file_button.js';
 import { FiguresPane } from './figures.js';
 import { InboxPane } from './inbox.js';

@@ -1,6 +1,6 @@
 // What the tab knows about the task: learnt, tested, certified, tried and corrected.
 import type { Evaluation, Improvement, TaskGuarantee, TaskInfo } from 'frontdesk';
-import type { Problem } from '../problems.js';
+import type { Problem } from '../../../ui/problems.js';
 import type { Parts } from './split.js';
 
 export interface Busy {

@@ -1,9 +1,9 @@
 // One task's life in the tab: each step is one call of the SDK, can be stopped, and ends in one sentence.
 import type { Frontdesk, LearnProgress, PrefillProgress, Task, TaskInfo } from 'frontdesk';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { count, percent } from '../format.js';
+import { count, percent } from '../../../ui/format.js';
 import { noteCall } from '../open_desk.js';
-import { isAbort, teachingProblemOf } from '../problems.js';
+import { isAbort, teachingProblemOf } from '../../../ui/problems.js';
 import { CONFIDENCE, firstBudget, guaranteeWords } from './budget.js';
 import type { Parts } from './split.js';
 import { NOTHING_YET, testRowsOf, type TeachingState, type Tried } from './teaching_state.js';

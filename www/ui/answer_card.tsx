@@ -1,13 +1,13 @@
 // The answer: the label in large type, a sentence on where it came from, the bars, and the details.
 import type { LocalClassification } from 'frontdesk';
 import type { JSX } from 'preact';
+import type { Answer, AnswerState } from './answer_state.js';
+import { Fact } from './fact.js';
 import { count, duration, percent, perSecond } from './format.js';
 import { Icon, type IconName } from './icons.js';
 import { ProblemNotice } from './notices.js';
 import { ProbabilityBars } from './probability_bars.js';
 import { classificationSentence, guaranteeSentence, originOf, type Origin } from './provenance.js';
-import { Fact } from './readiness.js';
-import type { Answer, AnswerState } from './use_answer.js';
 
 interface Props {
   readonly state: AnswerState;
