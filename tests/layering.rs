@@ -13,7 +13,7 @@ use rust_text::{blank_comments_and_strings, undocumented_unsafe, words};
 use serde_json::{Value, json};
 
 /// For each crate, those of ours that it may use; the folder under `src` has the name after the dash.
-const MAY_USE: [(&str, &[&str]); 7] = [
+const MAY_USE: [(&str, &[&str]); 8] = [
     ("frontdesk-kernels", &[]),
     ("frontdesk-cascade", &[]),
     ("frontdesk-engine", &["frontdesk-kernels"]),
@@ -21,6 +21,7 @@ const MAY_USE: [(&str, &[&str]); 7] = [
     ("frontdesk-tasks", &["frontdesk-engine"]),
     ("frontdesk-wasm", LIBRARIES),
     ("frontdesk-cli", LIBRARIES),
+    ("frontdesk-relay", &[]),
 ];
 
 const LIBRARIES: &[&str] = &[

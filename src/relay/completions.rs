@@ -1,0 +1,333 @@
+//! `/v1/chat/completions`: who asks, may they, what do they ask, and the upstream's answer as it comes.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use serde_json::value::{RawValue, to_raw_value};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::client::{self, Client, Hook};
+use crate::origins::Allowed;
+use crate::problem::Problem;
+use crate::record::{Books, Record};
+use crate::server::Peer;
+use crate::settings::Settings;
+use crate::upstream::{Answer, Kind, Upstream, Web, malformed, too_late};
+use crate::usage::{StreamMeter, Usage, estimate, of_document};
+
+/// A body that is too large is read so many times further, so that its sender hears why it was refused.
+const DRAINED: usize = 8;
+/// Where an operator sets it, and what clients are told by.
+const REQUEST_ID: &str = "x-request-id";
+const MAX_PARALLEL_ANSWERS: u64 = 128;
+
+/// What relaying needs.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub(crate) settings: Settings,
+    pub(crate) allowed: Arc<Allowed>,
+    pub(crate) web: Web,
+    pub(crate) hook: Option<Hook>,
+    pub(crate) upstream: Option<Upstream>,
+    pub(crate) slots: Arc<Semaphore>,
+    pub(crate) books: Arc<Books>,
+}
+
+/// A body that made sense.
+struct Question {
+    body: Vec<u8>,
+    /// Tokens of the request, about.
+    read: u64,
+    /// Tokens of the answer, at the most or about.
+    written: u64,
+}
+
+pub(crate) async fn handle(State(desk): State<Arc<Desk>>, request: Request) -> Response {
+    let mut record = Record::begin(&desk.books);
+    let id = HeaderValue::from_str(record.id());
+    let mut response = match desk.answer(request, &mut record).await {
+        Ok((answer, slot)) => desk.pass_on(answer, slot, record).await,
+        Err(problem) => refuse(problem, record),
+    };
+    if let Ok(id) = id {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn refuse(problem: Problem, mut record: Record) -> Response {
+    record.outcome = problem.code();
+    problem.into_response()
+}
+
+impl Desk {
+    async fn answer(
+        &self,
+        request: Request,
+        record: &mut Record,
+    ) -> Result<(Answer, OwnedSemaphorePermit), Problem> {
+        let (parts, body) = request.into_parts();
+        if parts.method != Method::POST {
+            return Err(Problem::method_not_allowed("POST"));
+        }
+        let upstream = self.upstream.as_ref().ok_or_else(|| {
+            Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "no_upstream",
+                "No back office is configured. Set FRONTDESK_UPSTREAM_URL and start again.",
+            )
+        })?;
+        self.allowed.check_origin(&parts.headers)?;
+        check_type(&parts.headers)?;
+
+        let peer = parts
+            .extensions
+            .get::<Peer>()
+            .map_or(std::net::Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip());
+        let from = client::address_of(peer, &parts.headers, self.settings.trusted_proxies);
+        let client = match &self.hook {
+            Some(hook) => hook.ask(&self.web, &parts.headers, from).await?,
+            None => Client::of_address(from),
+        };
+        record.of(client.clone());
+        self.books.limits.admit(&client).await?;
+
+        let body =
+            timeout(self.settings.client_timeout, self.read(body)).await.map_err(|_| {
+                Problem::new(
+                    StatusCode::REQUEST_TIMEOUT,
+                    "request_timeout",
+                    "The request did not come in time.",
+                )
+            })??;
+        record.has_body(body.len());
+        let question = self.understand(&body)?;
+        let slot = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| {
+            Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "overloaded",
+                "This server has too much to do. Wait a little.",
+            )
+            .after(Duration::from_secs(1))
+        })?;
+        let reservation = self
+            .books
+            .limits
+            .reserve(&client, question.read.saturating_add(question.written))
+            .await?;
+        record.has_reserved(reservation);
+        // Until more is known: who goes away now has had the question read.
+        record.usage = Usage { read: question.read, written: 0 };
+        let answer = upstream
+            .ask(question.body, parts.headers.get(header::ACCEPT))
+            .await
+            .inspect_err(|_| record.usage = Usage::default())?;
+        record.first_byte();
+        Ok((answer, slot))
+    }
+
+    async fn read(&self, body: Body) -> Result<Vec<u8>, Problem> {
+        let most = self.settings.max_body;
+        let mut body = Limited::new(body, most.saturating_mul(DRAINED));
+        let mut bytes = Vec::new();
+        let mut length = 0;
+        while let Some(frame) = body.frame().await {
+            let too_large = || {
+                Problem::new(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "body_too_large",
+                    format!("At most {most} bytes are passed on."),
+                )
+            };
+            let Ok(frame) = frame else {
+                // Far too large, or its sender is gone and hears nothing.
+                return Err(too_large());
+            };
+            if let Ok(piece) = frame.into_data() {
+                length += piece.len();
+                if length <= most {
+                    bytes.extend_from_slice(&piece);
+                }
+            }
+        }
+        if length <= most {
+            Ok(bytes)
+        } else {
+            Err(Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "body_too_large",
+                format!("At most {most} bytes are passed on."),
+            ))
+        }
+    }
+
+    /// Everything is passed on as it is, but for the model's name where the operator has set one.
+    fn understand(&self, body: &[u8]) -> Result<Question, Problem> {
+        let mut fields: BTreeMap<String, Box<RawValue>> =
+            serde_json::from_slice(body).map_err(|_| {
+                Problem::new(StatusCode::BAD_REQUEST, "bad_json", "The body is not a JSON object.")
+            })?;
+        let number =
+            |name: &str| fields.get(name).and_then(|value| value.get().parse::<u64>().ok());
+        let answers = number("n").unwrap_or(1);
+        if answers > MAX_PARALLEL_ANSWERS {
+            return Err(Problem::new(
+                StatusCode::BAD_REQUEST,
+                "bad_json",
+                format!("n is at most {MAX_PARALLEL_ANSWERS}."),
+            ));
+        }
+        let longest = number("max_completion_tokens")
+            .or_else(|| number("max_tokens"))
+            .unwrap_or(self.settings.expected_answer);
+        if let Some(model) = self.settings.upstream_model.as_ref().and_then(Option::as_ref)
+            && let Ok(name) = to_raw_value(model)
+        {
+            fields.insert("model".to_owned(), name);
+        }
+        let body = serde_json::to_vec(&fields).map_err(|_| {
+            Problem::new(StatusCode::BAD_REQUEST, "bad_json", "The body cannot be passed on.")
+        })?;
+        Ok(Question { read: estimate(body.len()), written: longest.saturating_mul(answers), body })
+    }
+
+    async fn pass_on(
+        &self,
+        Answer { kind, body }: Answer,
+        slot: OwnedSemaphorePermit,
+        mut record: Record,
+    ) -> Response {
+        let deadline = Instant::now() + self.settings.answer_timeout;
+        match kind {
+            Kind::Stream => {
+                let meter = StreamMeter::new(record.usage.read);
+                let passing = Passing {
+                    body,
+                    meter,
+                    deadline,
+                    record,
+                    pause: self.settings.upstream_timeout,
+                    most: self.settings.max_answer,
+                    _slot: slot,
+                };
+                let body = Body::from_stream(stream::try_unfold(passing, Passing::next));
+                ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response()
+            }
+            Kind::Whole => match within(deadline, self.collect(body)).await {
+                Ok(bytes) => match of_document(&bytes, record.usage.read) {
+                    Some(usage) => {
+                        record.usage = usage;
+                        record.outcome = "answered";
+                        record.passed_on(bytes.len());
+                        ([(header::CONTENT_TYPE, "application/json")], bytes).into_response()
+                    }
+                    None => refuse(malformed(), record),
+                },
+                Err(problem) => refuse(problem, record),
+            },
+        }
+    }
+
+    async fn collect(&self, body: Incoming) -> Result<Bytes, Problem> {
+        let most = usize::try_from(self.settings.max_answer).unwrap_or(usize::MAX);
+        Limited::new(body, most).collect().await.map(http_body_util::Collected::to_bytes).map_err(
+            |_| {
+                Problem::new(
+                    StatusCode::BAD_GATEWAY,
+                    "upstream_cut",
+                    "The back office’s answer broke off, or is too long.",
+                )
+            },
+        )
+    }
+}
+
+async fn within<T>(
+    deadline: Instant,
+    work: impl Future<Output = Result<T, Problem>>,
+) -> Result<T, Problem> {
+    timeout_at(deadline, work).await.unwrap_or_else(|_| Err(too_late()))
+}
+
+fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let is_json = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| {
+            value.split(';').next().is_some_and(|media_type| {
+                media_type.trim().eq_ignore_ascii_case("application/json")
+            })
+        });
+    if is_json && !headers.contains_key(header::CONTENT_ENCODING) {
+        Ok(())
+    } else {
+        Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", "Send application/json."))
+    }
+}
+
+/// A streamed answer on its way. Dropped early where the client goes away or takes nothing for too long: then the upstream's connection
+/// ends too.
+struct Passing {
+    body: Incoming,
+    meter: StreamMeter,
+    deadline: Instant,
+    pause: Duration,
+    most: u64,
+    record: Record,
+    _slot: OwnedSemaphorePermit,
+}
+
+/// Why an answer breaks off. The client sees its connection end in the midst of the body, and so takes no half answer for a whole one.
+#[derive(Debug)]
+struct BrokenOff(&'static str);
+
+impl std::fmt::Display for BrokenOff {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.0)
+    }
+}
+
+impl std::error::Error for BrokenOff {}
+
+impl Passing {
+    async fn next(mut self) -> Result<Option<(Bytes, Self)>, BrokenOff> {
+        loop {
+            let patience = self.deadline.min(Instant::now() + self.pause);
+            let frame = match timeout_at(patience, self.body.frame()).await {
+                Err(_) => return Err(self.break_off("upstream_timeout")),
+                Ok(Some(Err(_))) => return Err(self.break_off("upstream_cut")),
+                Ok(None) => {
+                    self.record.outcome =
+                        if self.meter.is_done() { "answered" } else { "upstream_unfinished" };
+                    return Ok(None);
+                }
+                Ok(Some(Ok(frame))) => frame,
+            };
+            // Trailers say nothing that a client waits for.
+            let Ok(piece) = frame.into_data() else { continue };
+            if self.record.answer_bytes.saturating_add(piece.len() as u64) > self.most {
+                return Err(self.break_off("answer_too_long"));
+            }
+            self.meter.see(&piece);
+            self.record.usage = self.meter.usage();
+            self.record.passed_on(piece.len());
+            return Ok(Some((piece, self)));
+        }
+    }
+
+    fn break_off(&mut self, outcome: &'static str) -> BrokenOff {
+        self.record.outcome = outcome;
+        BrokenOff(outcome)
+    }
+}
