@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
@@ -122,15 +123,27 @@ async fn file(folder: Option<ServeDir>, request: Request, cache: &'static str) -
     let path = request.uri().path().to_ascii_lowercase().replace("%2e", ".");
     let is_hidden = path.split('/').any(|part| part.starts_with('.'));
     let served = match folder {
-        Some(mut folder) if !is_hidden => {
-            folder.try_call(request).await.ok().filter(|response| response.status() != 404)
-        }
+        Some(folder) if !is_hidden => serve(folder, request).await,
         _ => None,
     };
-    let Some(served) = served else { return Problem::not_found().into_response() };
-    let mut response = served.map(axum::body::Body::new);
+    let Some(mut response) = served else { return Problem::not_found().into_response() };
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
     response
+}
+
+async fn serve(mut folder: ServeDir, mut request: Request) -> Option<Response> {
+    if let Some(known) = request.headers_mut().remove(header::IF_RANGE) {
+        // The rest of one file must not become the end of another: where it has changed, the whole is sent.
+        let mut asked = Request::new(Body::empty());
+        *asked.method_mut() = Method::HEAD;
+        *asked.uri_mut() = request.uri().clone();
+        let now = folder.try_call(asked).await.ok()?;
+        if now.headers().get(header::ETAG) != Some(&known) {
+            request.headers_mut().remove(header::RANGE);
+        }
+    }
+    let response = folder.try_call(request).await.ok()?;
+    (response.status() != StatusCode::NOT_FOUND).then(|| response.map(Body::new))
 }
 
 fn only_reading(method: &Method) -> Result<(), Problem> {

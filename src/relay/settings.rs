@@ -15,7 +15,7 @@ use crate::origins::Origin;
 /// The upstream's key comes from the environment alone (FRONTDESK_UPSTREAM_KEY): options are seen by everyone who may
 /// list this machine's processes.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "frontdesk-relay", version)]
+#[command(name = "frontdesk-relay", version, args_override_self = true)]
 #[non_exhaustive]
 pub struct Settings {
     /// Port to listen at; 0 takes a free one.

@@ -18,6 +18,8 @@ use crate::settings::Settings;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Connections to the upstream that are kept for the next request.
+const MAX_IDLE: usize = 64;
 const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("frontdesk-relay/", env!("CARGO_PKG_VERSION")));
 /// No explanation of an error is longer.
@@ -47,6 +49,7 @@ impl Web {
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_max_idle_per_host(MAX_IDLE)
             .build(connector);
         Ok(Self(client))
     }

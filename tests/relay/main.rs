@@ -1,0 +1,15 @@
+//! The relay's program, as operators run it, between real clients and real upstreams.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test says with a panic that it cannot go on"
+)]
+
+mod ending;
+mod faults;
+mod files;
+mod limits;
+mod refusals;
+mod relaying;
+mod slowness;
+mod support;
