@@ -186,6 +186,12 @@ setup_vulkan() {
   fi
 }
 
+# setup_redis: a real one, which the relay's tests start on a port of its own.
+setup_redis() {
+  has redis-server || apt_install redis-server || true
+  has redis-server || fail "Redis is missing; install it with: apt-get install redis-server (macOS: brew install redis)"
+}
+
 setup_python() {
   has python3 || apt_install python3 || fail "Python 3 is missing; install it with: apt-get install python3 (macOS: xcode-select --install)"
 }

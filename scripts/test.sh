@@ -45,7 +45,8 @@ test_unit() {
   setup_wasm_bindgen
   setup_node_packages
   heading "Rust"
-  cargo test --quiet --workspace --exclude frontdesk-wasm --exclude frontdesk-tests
+  cargo test --quiet --workspace --exclude frontdesk-wasm --exclude frontdesk-tests --exclude frontdesk-relay
+  cargo test --quiet -p frontdesk-relay --lib
   cargo test --quiet -p frontdesk-tests --lib --test layering --test tidy
   local variant flag
   flag=$(node_relaxed_flag)
@@ -121,8 +122,13 @@ test_browser() {
   (cd www && npm run --silent test:browser)
 }
 
-# What is published, as its users build it: bundlers, Next.js, a strict page, Node.
+# What is published, as its users build it: bundlers, Next.js, a strict page, Node; and the relay, as operators run it.
 test_packaging() {
+  setup_rust
+  setup_redis
+  heading "relay"
+  cargo test --quiet -p frontdesk-relay --test relay
+  cargo test --quiet -p frontdesk-relay --test relay_soak -- --nocapture --test-threads=1
   setup_chromium
   setup_models smollm2-135m-instruct
   build_wasm

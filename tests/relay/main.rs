@@ -12,4 +12,5 @@ mod limits;
 mod refusals;
 mod relaying;
 mod slowness;
+#[expect(dead_code, reason = "the soak needs the rest")]
 mod support;
