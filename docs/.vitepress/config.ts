@@ -52,6 +52,7 @@ export default defineConfig({
           { text: 'Models and storage', link: '/models' },
           { text: 'CPU and GPU', link: '/backends' },
           { text: 'Deployment', link: '/deployment' },
+          { text: 'The reference backend', link: '/relay' },
           { text: 'Privacy and threats', link: '/privacy' },
           { text: 'What cannot happen here', link: '/what-cannot-happen' },
         ],

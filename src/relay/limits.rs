@@ -59,7 +59,7 @@ impl Limits {
             client_budget: settings.client_budget,
             total_budget: settings.total_budget,
         };
-        match settings.redis.as_ref().and_then(Option::as_deref) {
+        match &settings.redis {
             None => Ok(Self::Local(Local::new(allowance))),
             Some(address) => Shared::connect(address, allowance).await.map(Self::Shared),
         }

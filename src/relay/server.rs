@@ -199,7 +199,7 @@ fn router(
     let web = Web::new()?;
     let desk = Arc::new(Desk {
         upstream: Upstream::new(settings, &web)?,
-        hook: settings.auth.clone().flatten().map(|address| Hook { address }),
+        hook: settings.auth.clone().map(|address| Hook { address }),
         web,
         allowed: Arc::clone(allowed),
         slots: Arc::new(Semaphore::new(settings.max_requests)),

@@ -50,8 +50,8 @@ pub struct Settings {
     pub origins: Vec<Origin>,
     /// Address that is asked about each request (GET, with its Authorization and Cookie headers): 2xx lets it through and may name
     /// the client in X-Frontdesk-Client; 401 and 403 are passed on; all else is a refusal.
-    #[arg(long, env = "FRONTDESK_AUTH_URL", value_parser = web_address)]
-    pub auth: Option<WebAddress>,
+    #[arg(long, env = "FRONTDESK_AUTH_URL", value_parser = some_web_address)]
+    pub auth: Option<Uri>,
     /// How many proxies before this server append to X-Forwarded-For; with 0 that header is not believed.
     #[arg(long, env = "FRONTDESK_TRUSTED_PROXIES", default_value_t = 0)]
     pub trusted_proxies: usize,
@@ -72,8 +72,8 @@ pub struct Settings {
     #[arg(long, env = "FRONTDESK_EXPECTED_ANSWER", default_value_t = 1024)]
     pub expected_answer: u64,
     /// Where several of these servers keep their limits together, e.g. redis://127.0.0.1/; without it each has its own.
-    #[arg(long, env = "FRONTDESK_REDIS_URL", value_parser = not_empty, hide_env_values = true)]
-    pub redis: Option<Given>,
+    #[arg(long, env = "FRONTDESK_REDIS_URL", hide_env_values = true)]
+    pub redis: Option<String>,
 
     /// Bytes that a request may have.
     #[arg(long, env = "FRONTDESK_MAX_BODY", default_value_t = 256 * 1024)]
@@ -170,6 +170,11 @@ fn web_address(text: &str) -> Result<WebAddress, String> {
     }
 }
 
+/// Who sets a hook and leaves it empty must not be left without one.
+fn some_web_address(text: &str) -> Result<Uri, String> {
+    web_address(text)?.ok_or_else(|| "it is empty".to_owned())
+}
+
 #[expect(clippy::unnecessary_wraps, reason = "the parser of an option returns a Result")]
 fn not_empty(text: &str) -> Result<Given, String> {
     Ok((!text.is_empty()).then(|| text.to_owned()))
@@ -211,6 +216,7 @@ mod tests {
             assert!(parse(&["--upstream", wrong]).is_err(), "{wrong}");
         }
         assert!(parse(&["--upstream", ""]).unwrap().upstream().is_none());
+        assert!(parse(&["--auth", ""]).is_err(), "an empty hook is no hook");
     }
 
     #[test]

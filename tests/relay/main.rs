@@ -9,6 +9,7 @@ mod ending;
 mod faults;
 mod files;
 mod limits;
+mod manual;
 mod refusals;
 mod relaying;
 mod slowness;
