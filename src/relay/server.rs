@@ -23,6 +23,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::task::TaskTracker;
+use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -220,7 +221,7 @@ fn router(
         .route("/config.json", any(page::config))
         .fallback(page::page)
         .with_state(Files::new(settings))
-        .layer(CompressionLayer::new());
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest));
     let models =
         Router::new().route("/models/{*path}", any(page::models)).with_state(Files::new(settings));
     let served = files

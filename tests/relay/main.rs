@@ -5,6 +5,7 @@
     reason = "a test says with a panic that it cannot go on"
 )]
 
+mod encryption;
 mod ending;
 mod faults;
 mod files;

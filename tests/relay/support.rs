@@ -48,6 +48,14 @@ impl Relay {
         upstream: Option<&Upstream>,
         options: &[&str],
     ) -> Result<Self, String> {
+        Self::start_with(upstream, options, &[]).await
+    }
+
+    pub(crate) async fn start_with(
+        upstream: Option<&Upstream>,
+        options: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<Self, String> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_frontdesk-relay"));
         command.args(["--port", "0", "--metrics", "127.0.0.1:0"]).args(options);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("FRONTDESK_")) {
@@ -58,6 +66,7 @@ impl Relay {
                 .env("FRONTDESK_UPSTREAM_URL", upstream.url())
                 .env("FRONTDESK_UPSTREAM_KEY", KEY);
         }
+        command.envs(environment.iter().copied());
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -295,6 +304,10 @@ impl Upstream {
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}{COMPLETIONS}", self.address)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     pub(crate) fn behave(&self, behaviour: Behaviour) {
