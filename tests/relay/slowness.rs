@@ -87,6 +87,7 @@ async fn too_many_at_once_are_sent_away_and_the_others_go_on() {
     overloaded.is(503, "overloaded");
     assert_eq!(overloaded.header("retry-after"), "1");
 
+    relay.expect_metric("frontdesk_relay_connections", 1.0).await;
     let idle = [connect(&relay).await, connect(&relay).await];
     relay.expect_metric("frontdesk_relay_connections", 3.0).await;
     assert_eq!(rest(connect(&relay).await).await, "");
