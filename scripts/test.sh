@@ -128,7 +128,7 @@ test_packaging() {
   setup_redis
   heading "relay"
   cargo test --quiet -p frontdesk-relay --test relay
-  cargo test --quiet -p frontdesk-relay --test relay_soak -- --nocapture --test-threads=1
+  cargo test --quiet -p frontdesk-relay --test relay_soak -- --nocapture
   setup_chromium
   setup_models smollm2-135m-instruct
   build_wasm

@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 async fn main() -> ExitCode {
     let settings = Settings::from_environment();
     tracing_subscriber::fmt()
+        .with_max_level(settings.log)
         .json()
         .flatten_event(true)
         .with_current_span(false)

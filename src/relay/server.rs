@@ -253,6 +253,6 @@ async fn log_files(State(metrics): State<Arc<Metrics>>, request: Request, next: 
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let response = next.run(request).await;
     metrics.file(response.status());
-    tracing::info!(%method, path, status = response.status().as_u16(), "file");
+    tracing::debug!(%method, path, status = response.status().as_u16(), "file");
     response
 }

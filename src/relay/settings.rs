@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::http::Uri;
 use clap::Parser;
+use tracing::level_filters::LevelFilter;
 
 use crate::origins::Origin;
 
@@ -102,6 +103,9 @@ pub struct Settings {
     /// Where /metrics is served for Prometheus, e.g. 127.0.0.1:9464; not on the public port.
     #[arg(long, env = "FRONTDESK_METRICS")]
     pub metrics: Option<SocketAddr>,
+    /// What is logged: error, warn, info (a line for each completion), or debug (a line for each file too).
+    #[arg(long, env = "FRONTDESK_LOG", default_value = "info")]
+    pub log: LevelFilter,
 }
 
 /// An option's value, where an empty one means that it was not given.
@@ -144,6 +148,11 @@ impl Settings {
                 "listening at {} means that others can reach this server: name the origins of your pages with --origin",
                 self.address
             ));
+        }
+        for folder in [&self.page, &self.models].into_iter().flatten() {
+            if !folder.is_dir() {
+                return Err(format!("there is no folder {}", folder.display()));
+            }
         }
         if let Some(key) = &self.upstream_key
             && !key.bytes().all(|byte| (0x21..0x7f).contains(&byte))

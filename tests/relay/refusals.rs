@@ -176,3 +176,12 @@ async fn a_hook_that_is_down_lets_nobody_in() {
     relay.post(&question()).await.is(503, "auth_unavailable");
     assert!(upstream.requests().is_empty());
 }
+
+#[tokio::test]
+async fn folders_that_are_not_there_are_told_at_the_start() {
+    for option in ["--page", "--models"] {
+        let words =
+            Relay::try_start(None, &[option, "/no/such/folder"]).await.err().expect("a refusal");
+        assert!(words.contains("there is no folder /no/such/folder"), "{words}");
+    }
+}

@@ -17,9 +17,13 @@ use frontdesk_relay::{Server, Settings};
 use futures_util::future::join_all;
 use peak_alloc::PeakAlloc;
 use support::{Behaviour, DONE, EVENT, Relay, Upstream, ask, send_to, streamed};
+use tokio::sync::Mutex;
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
+
+/// Both soaks count what is in memory, so one must not run beside the other.
+static ALONE: Mutex<()> = Mutex::const_new(());
 
 const STREAMS: usize = 1000;
 const EVENTS: usize = 20;
@@ -39,6 +43,7 @@ const UNLIMITED: [&str; 8] = [
 /// The program: resident memory says what the system has given, which allocators give back when they like.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_streams_at_once_leave_the_program_as_it_was() {
+    let _alone = ALONE.lock().await;
     // Clients and upstreams are in this process: two open files of each stream's four.
     let files = rlimit::increase_nofile_limit(u64::MAX).unwrap();
     assert!(
@@ -75,6 +80,7 @@ async fn a_thousand_streams_at_once_leave_the_program_as_it_was() {
 /// The same server in this process, where every byte that is not given back is counted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_streams_at_once_leave_no_byte_behind() {
+    let _alone = ALONE.lock().await;
     let upstream = Upstream::start(Behaviour::Stream { events: EVENTS, apart: APART }).await;
     let url = upstream.url();
     let settings = Settings::from_arguments(
