@@ -7,9 +7,9 @@ import type { Ledger } from '../../ui/ledger.js';
 import { modePromise, type Mode } from '../../ui/modes.js';
 import type { DemoConfig } from './config.js';
 import { DeskPane } from './desk_pane.js';
-import { taskFor, useLearnt, type LearntTask } from './learnt.js';
+import { SAMPLE_TASK, taskFor, useLearnt, type LearntTask } from './learnt.js';
 import { ReflexPanel } from './reflex_panel.js';
-import { SAMPLES } from './samples.js';
+import { DEFAULT_LABELS, SAMPLES } from './samples.js';
 import { useAnswer, type Answerer } from './use_answer.js';
 import type { Model } from './use_model.js';
 import type { Reflex } from './use_reflex.js';
@@ -60,8 +60,9 @@ export function DecideTab(props: Props): JSX.Element {
     if (isUntouched && answerer !== undefined) answering.run(answerer, { text, labels, mode: 'only_on_device', threshold });
   }, [isUntouched]);
   const use = useCallback(
-    ({ info }: LearntTask) => {
-      props.onLabels(info.labels);
+    ({ name, info }: LearntTask) => {
+      // In the order in which they stood at first.
+      props.onLabels(name === SAMPLE_TASK ? DEFAULT_LABELS : info.labels);
       // What is promised holds at this threshold and above.
       if (info.guarantee?.certified) props.onThreshold(Math.ceil(info.guarantee.certified.threshold * 100) / 100);
     },

@@ -22,9 +22,9 @@ export function WhoAnswers({ task, learnt, onUse, ...download }: Props): JSX.Ele
     <div class="who" data-testid="who-answers">
       <p>
         {task !== undefined
-          ? `The small model has learnt these labels, from ${rowsOf(task)}: it answers in milliseconds.`
+          ? `The small model has learnt these, from ${rowsOf(task)}.`
           : download.model.state.phase === 'ready'
-            ? 'Nothing has learnt these labels: the language model weighs them, which takes longer and comes without a guarantee.'
+            ? 'Nothing has learnt these labels: the language model weighs them.'
             : `Nothing has learnt these labels, so they take the language model${download.bytes === null ? '' : ` (${roundBytes(download.bytes)})`}.`}
       </p>
       <div class="button-row">
