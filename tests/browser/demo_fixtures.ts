@@ -175,7 +175,7 @@ export async function visitAgain({ page, requests }: Demo, { keep = false } = {}
 export async function ready(page: Page): Promise<void> {
   await expect(page.locator('.readiness')).toHaveAttribute('data-phase', 'ready', { timeout: READY_TIMEOUT_MS });
   // Else its answer could be taken for one that a test asks for.
-  if (((await page.getByTestId('who-answers').textContent()) ?? '').startsWith('The small model')) await expect(page.locator('.answer-body')).toBeVisible();
+  if (((await page.getByTestId('who-answers').textContent()) ?? '').startsWith('The small model')) await expect(page.locator('.answer-body')).toBeAttached();
 }
 
 export async function answer(page: Page): Promise<void> {

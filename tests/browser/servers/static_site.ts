@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { createReadStream, existsSync, statSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { extname, join, normalize } from 'node:path';
@@ -83,16 +83,19 @@ export interface Listener {
   close(): Promise<void>;
 }
 
-/** Another origin, which anybody may ask; on a port of its own unless one is given. With `deaf`, it answers nothing. */
-export async function startListener({ port = 0, deaf = false } = {}): Promise<Listener> {
+/** Another origin, which anybody may ask; on a port of its own unless one is given. */
+export async function startListener({ port = 0, answer = hear }: { readonly port?: number; readonly answer?: RequestListener } = {}): Promise<Listener> {
   const log: string[] = [];
   const server = createServer((request, response) => {
     log.push(`${request.method ?? ''} ${request.url ?? ''}`);
-    if (deaf) request.socket.destroy();
-    else response.writeHead(200, { 'access-control-allow-origin': '*', 'cross-origin-resource-policy': 'cross-origin' }).end('heard');
+    answer(request, response);
   });
   return { origin: `http://127.0.0.1:${await listen(server, port)}`, log, close: () => ended(server) };
 }
+
+const hear: RequestListener = (_, response) => {
+  response.writeHead(200, { 'access-control-allow-origin': '*', 'cross-origin-resource-policy': 'cross-origin' }).end('heard');
+};
 
 async function listen(server: Server, port = 0): Promise<number> {
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));

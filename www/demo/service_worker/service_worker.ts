@@ -11,6 +11,11 @@ declare const SITE: {
   readonly files: Readonly<Record<string, string>>;
 };
 
+/** What newer browsers have, and TypeScript does not know yet. */
+interface RoutingEvent extends ExtendableEvent {
+  addRoutes?(rule: { readonly condition: { readonly requestMode: RequestMode }; readonly source: 'fetch-event' }): Promise<void>;
+}
+
 const worker = self as unknown as ServiceWorkerGlobalScope;
 const scope = new URL(worker.registration.scope);
 /** Other sites may lie below other paths of the same origin. */
@@ -21,6 +26,8 @@ const MOST_VERSIONS = 2;
 
 worker.addEventListener('install', (event) => {
   event.waitUntil(keepAll());
+  // Chromium would ask the host for the page at the same time, and throw its answer away.
+  (event as RoutingEvent).addRoutes?.({ condition: { requestMode: 'navigate' }, source: 'fetch-event' }).catch(() => undefined);
 });
 
 worker.addEventListener('activate', (event) => {
