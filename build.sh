@@ -32,6 +32,8 @@ Usage: ./build.sh VERB [options]
                          go into docs/decisions.md
   docs                   build the documentation into target/docs: the site, and the references of SDK and crates
   demo [--port N]        set up, build and serve the demo on http://127.0.0.1:8080
+  demo --static DIR [--backend URL] [--no-isolation]
+                         put the demo into DIR as a static site for any host; www/demo/README.md says more
   clean                  remove what was built here; the caches in ~/.cache/frontdesk stay
   help                   print this
 
@@ -135,14 +137,19 @@ verb_docs() {
 }
 
 verb_demo() {
-  local port=8080
+  local port=8080 folder='' options=()
   while [ $# -gt 0 ]; do
     case "$1" in
       --port) port=${2:-} && shift $(($# > 1 ? 2 : 1)) ;;
       --port=*) port=${1#--port=} && shift ;;
-      *) usage_error "demo does not know \"$1\"; it takes --port N" ;;
+      --static) folder=${2:-} && shift $(($# > 1 ? 2 : 1)) && [ -n "$folder" ] || usage_error "--static wants a folder" ;;
+      --static=*) folder=${1#--static=} && shift && [ -n "$folder" ] || usage_error "--static wants a folder" ;;
+      --backend) options+=("--backend=${2:-}") && shift $(($# > 1 ? 2 : 1)) ;;
+      --backend=* | --no-isolation) options+=("$1") && shift ;;
+      *) usage_error "demo does not know \"$1\"; it takes --port N, or --static DIR with --backend URL and --no-isolation" ;;
     esac
   done
+  [ -n "$folder" ] || [ ${#options[@]} -eq 0 ] || usage_error "--backend and --no-isolation belong to --static"
   case "$port" in
     '' | *[!0-9]*) usage_error "--port wants a number" ;;
   esac
@@ -151,6 +158,10 @@ verb_demo() {
   setup_node
   setup_models smollm2-135m-instruct minilm-l6
   verb_build
+  if [ -n "$folder" ]; then
+    node www/demo/static.mjs ${options[@]+"${options[@]}"} -- "$folder"
+    return
+  fi
   say "Serving http://127.0.0.1:$port (Ctrl-C ends it)"
   exec node www/demo/server.mjs --port "$port"
 }

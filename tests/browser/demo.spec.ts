@@ -1,95 +1,21 @@
-/** The demo as a visitor meets it: first visit, answers without a back office, keyboard, phone, colours. */
+/** The tab “Decide” without a back office: who answers, what it says, keyboard, phone, what is kept. */
 import {
-  ANSWER_TIMEOUT_MS,
   answer,
+  ANSWER_TIMEOUT_MS,
   answered,
   counter,
   expect,
-  expectAccessible,
   expectBars,
   expectNothingLeft,
-  firstVisit,
-  ready,
+  firstAnswer,
   sentence,
   setThreshold,
   sidewaysScroll,
-  startDemo,
-  startedDemo,
   tabTo,
   test,
+  useOtherLabels,
   visitAgain,
-  withModelsFolder,
 } from './demo_fixtures.ts';
-
-test.describe('first visit', () => {
-  test('nothing big is fetched before the visitor says so; then an answer comes and nothing leaves', async ({ page }) => {
-    const server = await startDemo({});
-    try {
-      const demo = await firstVisit(server, page);
-      const start = page.getByRole('button', { name: 'Download 124 MB and start' });
-      await expect(start).toBeVisible();
-      await expect(page.getByText('98 MB for the language model, 25 MB for the small model')).toBeVisible();
-      await expect(page.getByRole('tabpanel', { name: 'Ask' }).getByText('Start the model first.')).toBeVisible();
-      expect(demo.requests.filter((request) => request.includes('/models/'))).toEqual([]);
-      await expectAccessible(page);
-
-      await start.click();
-      await ready(page);
-      // In parts: of each file several.
-      expect(new Set(demo.requests.filter((request) => request.includes('/models/'))).size).toBe(2);
-      await expect(page.getByRole('button', { name: 'Run' })).toBeFocused();
-
-      await page.getByRole('button', { name: 'Locked out' }).click();
-      await expect(page.getByRole('textbox', { name: 'A message to sort' })).toHaveValue(/login code/);
-      await answer(page);
-      await expectBars(page, 6);
-      await page.getByRole('button', { name: 'Kind words' }).click();
-      await expect(page.getByText('to the text before')).toBeVisible();
-      await expect(counter(page)).toContainText('0 bytes left this device');
-      await expect(page.getByText('Nothing has left this device.')).toBeVisible();
-      expectNothingLeft(demo);
-    } finally {
-      await server.close();
-    }
-  });
-
-  test('a server without the model file says so, and what to do', async ({ page }) => {
-    await withModelsFolder(undefined, async (server) => {
-      await firstVisit(server, page);
-      await page.getByRole('button', { name: 'Download and start' }).click();
-      const alert = page.getByRole('alert');
-      await expect(alert).toContainText('The model file is not on this server.');
-      await expect(alert).toContainText('Nothing was sent.');
-      await expect(alert).toContainText('./build.sh demo');
-      await expectAccessible(page);
-    });
-  });
-
-  test('a wrong file is refused in words, and can be tried again', async ({ page }) => {
-    await withModelsFolder('not a model', async (server) => {
-      await firstVisit(server, page);
-      await page.getByRole('button', { name: /^Download .* and start$/ }).click();
-      await expect(page.getByRole('alert')).toContainText('The model file has the wrong length.');
-      await page.getByRole('button', { name: 'Try again' }).click();
-      await expect(page.getByRole('alert')).toContainText('No half file is used.');
-    });
-  });
-
-  test('works without cross-origin isolation, and says how to get more threads', async ({ page }) => {
-    const server = await startDemo({}, ['--no-isolation']);
-    try {
-      await startedDemo(server, page);
-      expect(await page.evaluate(() => crossOriginIsolated)).toBe(false);
-      await page.locator('summary', { hasText: '1 thread' }).click();
-      await expect(page.getByText('This page is not cross-origin isolated')).toBeVisible();
-      await page.keyboard.press('Escape');
-      await expect(page.getByText('This page is not cross-origin isolated')).toBeHidden();
-      await answer(page);
-    } finally {
-      await server.close();
-    }
-  });
-});
 
 test.describe('without a back office', () => {
   test('an unsure answer says that it would escalate, and shows the best guess', async ({ quiet }) => {
@@ -103,8 +29,42 @@ test.describe('without a back office', () => {
     expectNothingLeft(quiet);
   });
 
+  test('the small model answers for labels that it has learnt, and says so', async ({ quiet }) => {
+    const { page } = quiet;
+    await page.getByRole('button', { name: 'Parcel missing' }).click();
+    await answer(page);
+    await expect(page.getByTestId('answer-value')).toHaveText('delivery');
+    await firstAnswer(page);
+    await page.getByText('Details', { exact: true }).click();
+    const details = page.locator('.details');
+    await expect(details).toContainText('Modelminilm-l6');
+    await expect(details).toContainText('Guaranteenone');
+    expectNothingLeft(quiet);
+  });
+
+  test('a text unlike all that was learnt would escalate, however sure the small model is', async ({ quiet }) => {
+    const { page } = quiet;
+    await page.getByRole('textbox', { name: 'A message to sort' }).fill('Prove by induction that the sum of the first n odd numbers is a square.');
+    await setThreshold(page, 0);
+    await answer(page);
+    await expect(sentence(page)).toContainText(/^Would escalate, because the text is unlike all that was learnt: no back office is configured/);
+  });
+
+  test('other labels take the language model, which says that it has learnt nothing', async ({ quiet }) => {
+    const { page } = quiet;
+    await useOtherLabels(page);
+    await answer(page);
+    await expect(page.getByTestId('answer-by')).toHaveText('The language model answered; it has learnt nothing about these labels. There is no guarantee.');
+    await page.getByRole('button', { name: 'Use the sample labels' }).click();
+    await expect(page.getByTestId('who-answers')).toHaveText('The small model has learnt these, from 120 sample messages.');
+    await expect(page.getByLabel('Label 6')).toHaveValue('praise');
+    await answer(page);
+    await firstAnswer(page);
+  });
+
   test('a sure answer says so, with time, model and speed', async ({ quiet }) => {
     const { page } = quiet;
+    await useOtherLabels(page);
     expect(await page.evaluate(() => crossOriginIsolated)).toBe(true);
     await setThreshold(page, 0);
     await answer(page);
@@ -167,35 +127,19 @@ test.describe('without a back office', () => {
     expect(said[0]).toMatch(/^[a-z ]+, \d+% sure\. Answered here in /);
   });
 
-  test('goes on answering offline', async ({ quiet }) => {
+  test('goes on answering offline, with both models', async ({ quiet }) => {
     const { page } = quiet;
     await page.context().setOffline(true);
     try {
       await expect(page.getByText('You are offline.')).toBeVisible();
+      await answer(page);
+      await useOtherLabels(page);
       await answer(page);
       expectNothingLeft(quiet);
     } finally {
       await page.context().setOffline(false);
     }
     await expect(page.getByText('You are offline.')).toBeHidden();
-  });
-
-  test('a reply draft streams, can be stopped, and stays', async ({ quiet }) => {
-    const { page } = quiet;
-    await page.getByRole('radio', { name: 'Only here' }).check();
-    await page.getByRole('tab', { name: 'Reply draft' }).click();
-    await page.getByRole('button', { name: 'Draft a reply' }).click();
-    const draft = page.getByTestId('draft-text');
-    await expect(draft).not.toContainText(/appears here|Reading/, { timeout: ANSWER_TIMEOUT_MS });
-    await page.getByRole('tabpanel', { name: 'Reply draft' }).getByRole('button', { name: 'Stop' }).click();
-    await expect(page.getByText('Stopped. What was written so far stays.')).toBeVisible();
-    const written = await draft.textContent();
-    expect(written?.length).toBeGreaterThan(0);
-
-    await page.getByRole('button', { name: 'Draft again' }).click();
-    await expect(page.locator('.draft .answer-sentence')).toContainText('Answered here in', { timeout: ANSWER_TIMEOUT_MS });
-    await expect(page.locator('.draft .run-hint')).toContainText(/\d+ tokens, [\d.,]+ tokens per second/);
-    expectNothingLeft(quiet);
   });
 
   test('keeps theme, mode and labels, and never the text', async ({ quiet }) => {
@@ -214,20 +158,6 @@ test.describe('without a back office', () => {
     await expect(page.getByRole('button', { name: 'Remove label praise' })).toHaveCount(0);
     await expect(page.getByRole('textbox', { name: 'A message to sort' })).not.toHaveValue(/secret/);
   });
-
-  for (const colorScheme of ['light', 'dark'] as const) {
-    test(`is accessible in ${colorScheme}, on a laptop and on a phone`, async ({ quiet }) => {
-      const { page } = quiet;
-      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-      await answer(page);
-      await page.getByText('Details', { exact: true }).click();
-      await expectAccessible(page);
-      await page.getByRole('tab', { name: 'Reply draft' }).click();
-      await expectAccessible(page);
-      await page.setViewportSize({ width: 360, height: 740 });
-      await expectAccessible(page);
-    });
-  }
 
   test('fits a phone without scrolling sideways, and brings the answer into view', async ({ quiet }) => {
     const { page } = quiet;

@@ -111,11 +111,11 @@ export async function startDemo(environment: Readonly<Record<string, string>>, o
   };
 }
 
-/** A server whose models folder holds `content` under the model's name, or nothing. */
+/** A server whose models folder holds `content` under both models' names, or nothing. */
 export async function withModelsFolder(content: string | undefined, run: (server: DemoServer) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'frontdesk-demo-'));
   await mkdir(join(folder, 'models'));
-  if (content !== undefined) await writeFile(join(folder, 'models', 'smollm2-135m-instruct.gguf'), content);
+  if (content !== undefined) for (const id of ['smollm2-135m-instruct', 'minilm-l6']) await writeFile(join(folder, 'models', `${id}.gguf`), content);
   const server = await startDemo({ FRONTDESK_CACHE: folder });
   try {
     await run(server);
@@ -135,12 +135,28 @@ export async function firstVisit({ origin }: DemoServer, page: Page): Promise<De
 
 export async function startedDemo(server: DemoServer, page: Page): Promise<Demo> {
   const demo = await firstVisit(server, page);
-  await page.getByRole('button', { name: 'Download 124 MB and start' }).click();
+  await startLanguageModel(page);
   await ready(page);
   return demo;
 }
 
-/** A fresh page for a test; the model is kept in the browser and starts by itself. */
+/** Gives the consent that the big file waits for. */
+export async function startLanguageModel(page: Page): Promise<void> {
+  await page.locator('.start').getByRole('button', { name: 'Download 98 MB and start' }).click();
+}
+
+/** The first sample, answered by the small model without being asked. */
+export async function firstAnswer(page: Page): Promise<void> {
+  await expect(page.getByTestId('answer-by')).toHaveText('The small model answered, from 120 sample messages. There is no guarantee.', { timeout: READY_TIMEOUT_MS });
+}
+
+/** Labels that nothing has learnt, so that the language model answers. */
+export async function useOtherLabels(page: Page): Promise<void> {
+  await page.getByLabel('Label 6').fill('kind words');
+  await expect(page.getByTestId('who-answers')).toContainText('Nothing has learnt these labels');
+}
+
+/** A fresh page for a test; the models are kept in the browser and starts by itself. */
 export async function visitAgain({ page, requests }: Demo, { keep = false } = {}): Promise<void> {
   if (!keep) {
     await page.setViewportSize({ width: 1280, height: 720 });
@@ -158,6 +174,8 @@ export async function visitAgain({ page, requests }: Demo, { keep = false } = {}
 
 export async function ready(page: Page): Promise<void> {
   await expect(page.locator('.readiness')).toHaveAttribute('data-phase', 'ready', { timeout: READY_TIMEOUT_MS });
+  // Else its answer could be taken for one that a test asks for.
+  if (((await page.getByTestId('who-answers').textContent()) ?? '').startsWith('The small model')) await expect(page.locator('.answer-body')).toBeAttached();
 }
 
 export async function answer(page: Page): Promise<void> {

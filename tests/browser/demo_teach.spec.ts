@@ -1,4 +1,4 @@
-/** The demo's tab “Teach it” with the real model: rows, learning, the curve and its budget, corrections, files, faults. */
+/** The demo's tab “Teach” with the real model: rows, learning, the curve and its budget, corrections, files, faults. */
 import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,7 +19,7 @@ const CSV = [
 ].join('\n');
 
 async function openTab(page: Page): Promise<void> {
-  await page.getByRole('tab', { name: 'Teach it' }).click();
+  await page.getByRole('tab', { name: 'Teach' }).click();
   await page.getByRole('radio', { name: 'Only here' }).check();
 }
 
@@ -159,9 +159,9 @@ test('escalations teach it: corrected, improved, gone back', async ({ quiet }) =
   const row = page.getByRole('listitem').filter({ hasText: 'Prove by induction' });
   await expect(row).toContainText('Back office: it would say');
   await expect(page.getByTestId('inbox-words')).toContainText('would go to the back office');
-  await row.getByLabel('Right label').selectOption('technical');
-  await row.getByRole('button', { name: /^Note it: technical/ }).click();
-  await expect(row).toContainText('Noted: technical');
+  await row.getByLabel('Right label').selectOption('technical problem');
+  await row.getByRole('button', { name: /^Note it: technical problem/ }).click();
+  await expect(row).toContainText('Noted: technical problem');
   // A label that the rows do not have, which the next text may be given too.
   await page.getByLabel('A ticket of your own').fill('Do you hire bricklayers?');
   await page.keyboard.press('Enter');
@@ -186,7 +186,7 @@ test('goes back to what was learnt before', async ({ quiet }) => {
   const page = await learnt(quiet);
   await page.getByRole('button', { name: 'Use the sample' }).click();
   await learn(page);
-  await expect(page.getByText('account, billing, delivery, technical')).toBeVisible();
+  await expect(page.getByText('account access, billing, cancellation, delivery, praise, technical problem')).toBeVisible();
   await page.getByRole('button', { name: 'Go back' }).click();
   await expect(page.getByTestId('teach-said')).toContainText('The version before answers again.');
   await expect(page.getByText('billing, delivery, returns')).toBeVisible();
@@ -213,7 +213,7 @@ test('is exported, forgotten, imported, and there again on the next visit', asyn
   await expect(page.getByRole('alert')).toHaveCount(0);
 
   await page.reload();
-  await page.getByRole('tab', { name: 'Teach it' }).click();
+  await page.getByRole('tab', { name: 'Teach' }).click();
   await expect(page.getByText('Learnt from 48 rows')).toBeVisible({ timeout: LEARN_TIMEOUT_MS });
   await expect(guarantee(page)).toContainText('at most 15%');
   expectNothingLeft(quiet);
@@ -221,15 +221,17 @@ test('is exported, forgotten, imported, and there again on the next visit', asyn
 
 test('the tabs are worked by keyboard, and keep what is in them', async ({ quiet }) => {
   const { page } = quiet;
-  await page.getByRole('tab', { name: 'Ask' }).focus();
+  await page.getByRole('tab', { name: 'Decide' }).focus();
   await page.keyboard.press('ArrowRight');
-  await expect(page.getByRole('tab', { name: 'Teach it' })).toBeFocused();
-  await expect(page.getByRole('tabpanel', { name: 'Teach it' })).toBeVisible();
+  await expect(page.getByRole('tab', { name: 'Teach' })).toBeFocused();
+  await expect(page.getByRole('tabpanel', { name: 'Teach' })).toBeVisible();
   await rowsBox(page).fill('text,label');
-  await page.getByRole('tab', { name: 'Teach it' }).focus();
+  await page.getByRole('tab', { name: 'Teach' }).focus();
   await page.keyboard.press('Home');
   await expect(page.getByRole('button', { name: 'Run' })).toBeVisible();
   await page.keyboard.press('End');
+  await expect(page.getByRole('textbox', { name: 'Your message' })).toBeVisible();
+  await page.keyboard.press('ArrowLeft');
   await expect(rowsBox(page)).toHaveValue('text,label');
 });
 
@@ -256,7 +258,7 @@ test('a server without the learning model answers all the same, and the tab says
   const server = await startDemo({ FRONTDESK_CACHE: folder });
   try {
     await page.goto(server.origin);
-    await page.getByRole('tab', { name: 'Teach it' }).click();
+    await page.getByRole('tab', { name: 'Teach' }).click();
     await expect(page.getByText('Start the model first.').last()).toBeVisible();
     await page.getByRole('button', { name: 'Download 98 MB and start' }).click();
     await ready(page);

@@ -97,6 +97,11 @@ function Shown({ answer, text, stale, upstreamHost }: ShownProps): JSX.Element {
       <p class="answer-sentence" data-testid="answer-sentence">
         {classificationSentence(result, question.threshold)}
       </p>
+      {answer.by !== undefined && !office && (
+        <p class="answer-by" data-testid="answer-by">
+          {answer.by}
+        </p>
+      )}
       {result.local !== undefined && <ReadingSpeed local={result.local} />}
       {result.cloudError !== undefined && (
         <p class="answer-failure">

@@ -15,6 +15,8 @@ export interface Answer {
   readonly result: Classification;
   /** Where the model here computed. */
   readonly ranOn: string;
+  /** Which model here answered and what it had to go by, as a sentence. */
+  readonly by?: string;
 }
 
 export interface AnswerState {

@@ -4,7 +4,7 @@ export interface LedgerEntry {
   readonly id: number;
   readonly at: Date;
   readonly url: string;
-  readonly purpose: 'classify' | 'reply';
+  readonly purpose: 'classify' | 'reply' | 'chat';
   /** Length of the body as UTF-8. */
   readonly bytes: number;
   /** The body, exactly as it was handed to the network. */

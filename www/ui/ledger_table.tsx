@@ -5,7 +5,7 @@ import { clock, count, exactBytes } from './format.js';
 import { Icon } from './icons.js';
 import type { Ledger, LedgerEntry } from './ledger.js';
 
-const PURPOSES: Readonly<Record<LedgerEntry['purpose'], string>> = { classify: 'Sort a message', reply: 'Draft a reply' };
+const PURPOSES: Readonly<Record<LedgerEntry['purpose'], string>> = { classify: 'Sort a message', reply: 'Draft a reply', chat: 'Chat' };
 
 export function LedgerTable({ ledger }: { readonly ledger: Ledger }): JSX.Element {
   const { entries } = ledger;

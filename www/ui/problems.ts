@@ -26,7 +26,7 @@ const BY_CODE: Readonly<Record<string, Words>> = {
   },
   download_failed: {
     title: 'The download stopped.',
-    kept: 'No half file is left behind. Nothing was sent.',
+    kept: 'What has arrived is kept. Nothing was sent.',
     todo: 'Check the connection, then try again.',
   },
   length_mismatch: {

@@ -13,17 +13,20 @@ export function originOf(answer: Pick<Provenance, 'source' | 'reason'>): Origin 
 }
 
 export function classificationSentence(answer: Classification, threshold: number): string {
-  return sentence(answer, { confidence: answer.local?.confidence ?? answer.confidence, threshold });
+  const isStrange = answer.local?.trained?.isOutOfScope === true;
+  return sentence(answer, { confidence: answer.local?.confidence ?? answer.confidence, threshold, isStrange });
 }
 
 export function completionSentence(answer: CompletionProvenance, threshold: number): string {
   return sentence(answer, { confidence: answer.local?.confidence ?? answer.confidence, threshold });
 }
 
-function sentence(answer: Provenance, facts: { confidence: number | null; threshold: number }): string {
+const STRANGE = 'the text is unlike all that was learnt';
+
+function sentence(answer: Provenance, facts: { confidence: number | null; threshold: number; isStrange?: boolean }): string {
   const here = duration(answer.timing.localMs ?? answer.timing.totalMs);
   const office = duration(answer.timing.cloudMs ?? answer.timing.totalMs);
-  const unsure = facts.confidence === null ? 'the model was unsure of its first words and was stopped' : `the model was only ${percent(facts.confidence)} sure (${percent(facts.threshold)} needed)`;
+  const unsure = facts.isStrange ? STRANGE : facts.confidence === null ? 'the model was unsure of its first words and was stopped' : `the model was only ${percent(facts.confidence)} sure (${percent(facts.threshold)} needed)`;
   switch (answer.reason) {
     case 'confident':
     case 'device_only':
@@ -35,7 +38,7 @@ function sentence(answer: Provenance, facts: { confidence: number | null; thresh
     case 'low_confidence':
       return `Asked the back office, because ${unsure}. It took ${office}.`;
     case 'out_of_scope':
-      return `Asked the back office, because the text is unlike all that was learnt. It took ${office}.`;
+      return `Asked the back office, because ${STRANGE}. It took ${office}.`;
     case 'cloud_preferred':
     case 'cloud_only':
       return `Asked the back office, because the mode says so. It took ${office}.`;

@@ -1,24 +1,25 @@
-// The whole page: top bar, what is needed to start, the two tabs (asking and teaching) and the ledger.
+// The whole page: top bar, what is needed to start, the three tabs (deciding, teaching, chatting) and the ledger.
 import type { JSX } from 'preact';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { AnswerPane, type TabId } from './answer_pane.js';
-import { DeskPane } from './desk_pane.js';
 import { LedgerTable } from '../../ui/ledger_table.js';
 import { Ledger } from '../../ui/ledger.js';
 import type { DemoConfig } from './config.js';
-import { modePromise, MODES, type Mode } from '../../ui/modes.js';
+import { DecideTab } from './decide_tab.js';
+import { Lazy } from './lazy.js';
+import { MODES, type Mode } from '../../ui/modes.js';
 import { OfflineNotice, ProblemNotice } from '../../ui/notices.js';
+import { SettingsNotice, UpdateNotice } from './page_notices.js';
 import { applyTheme, writePreferences, type Preferences } from './preferences.js';
 import { SAMPLES } from './samples.js';
 import { StartPanel } from './start_panel.js';
 import { TabList } from '../../ui/tab_list.js';
-import { TeachTab } from './teach/teach_tab.js';
 import { TopBar } from './top_bar.js';
-import { useAnswer } from './use_answer.js';
-import { useDraft } from './use_draft.js';
 import { useLedger, useObservedRequests } from './use_ledger.js';
 import { useOnline } from '../../ui/use_media.js';
 import { useModel, type Model } from './use_model.js';
+import { useReflex, type ReflexState } from './use_reflex.js';
+import { useServiceWorker } from './use_service_worker.js';
+import { ModelButton } from './who_answers.js';
 
 interface Props {
   readonly config: DemoConfig;
@@ -26,13 +27,16 @@ interface Props {
 }
 
 const PAGES = [
-  { id: 'ask', name: 'Ask' },
-  { id: 'teach', name: 'Teach it' },
+  { id: 'decide', name: 'Decide' },
+  { id: 'teach', name: 'Teach' },
+  { id: 'chat', name: 'Chat' },
 ] as const;
 
 type PageId = (typeof PAGES)[number]['id'];
 
 const DEFAULT_THRESHOLD = 0.6;
+const loadTeach = () => import('./teach/teach_tab.js').then(({ TeachTab }) => TeachTab);
+const loadChat = () => import('./chat/chat_tab.js').then(({ ChatTab }) => ChatTab);
 
 export function App({ config, preferences: initial }: Props): JSX.Element {
   const [preferences, setPreferences] = useState(initial);
@@ -47,37 +51,23 @@ export function App({ config, preferences: initial }: Props): JSX.Element {
   const [text, setText] = useState(SAMPLES[0]?.text ?? '');
   const [threshold, setThreshold] = useState(DEFAULT_THRESHOLD);
   const ledger = useLedger(useMemo(() => new Ledger(), []));
-  const observed = useObservedRequests();
+  const observed = useObservedRequests(config);
   const online = useOnline();
-  const model = useModel(config, ledger, { choice: preferences.backend, onChoice: useCallback((backend) => prefer({ backend }), [prefer]) });
-  const answering = useAnswer(ledger);
-  const drafting = useDraft(ledger);
-  const [page, setPage] = useState<PageId>('ask');
-  const [shown, setShown] = useState<TabId>('answer');
-  const runRef = useRef<HTMLButtonElement>(null);
-  const answerRef = useRef<HTMLElement>(null);
+  const reflex = useReflex(config, ledger);
+  const isReflexSettled = isSettled(reflex.state);
+  const model = useModel(config, ledger, { mayStart: isReflexSettled, choice: preferences.backend, onChoice: useCallback((backend) => prefer({ backend }), [prefer]) });
+  const offline = useServiceWorker(isReflexSettled && model.state.phase !== 'loading');
+  const [page, setPage] = useState<PageId>('decide');
+  const [lessons, setLessons] = useState(0);
+  const [isDeciding, setDeciding] = useState(false);
+  const [isChatting, setChatting] = useState(false);
+  const noteLesson = useCallback(() => setLessons((turn) => turn + 1), []);
 
   const mode = allowedMode(preferences.mode, config.upstream);
-  const labels = useMemo(() => usableLabels(preferences.labels), [preferences.labels]);
   const ready = model.state.phase === 'ready' ? model.state : undefined;
-  const desk = ready?.desk;
-  const thinking = answering.state.phase === 'thinking';
-  const writing = drafting.state.phase === 'reading' || drafting.state.phase === 'writing';
-  const idle = !thinking && !writing;
-  const hasText = text.trim() !== '';
-
-  const run = (): void => {
-    if (ready === undefined || !idle || !hasText || labels.length < 2) return;
-    answering.run(ready, { text, labels, mode, threshold });
-    setShown('answer');
-    // On a phone the answer lies below the desk: bring it into view. Beside the desk this does nothing.
-    if (matchMedia('(max-width: 959px)').matches) answerRef.current?.scrollIntoView({ block: 'start' });
-  };
-  const draft = (): void => {
-    if (desk !== undefined && idle && hasText) drafting.run(desk, { ticket: text, mode, threshold });
-  };
-
-  const start = useStartByHand(model, runRef);
+  const start = useStartByHand(model);
+  // Where only the back office answers, any desk passes the question on.
+  const chatDesk = ready?.desk ?? (mode === 'only_in_cloud' ? reflex.desk : undefined);
 
   return (
     <>
@@ -85,6 +75,8 @@ export function App({ config, preferences: initial }: Props): JSX.Element {
         ledger={ledger}
         observed={observed}
         model={model}
+        reflex={reflex}
+        offline={offline}
         config={config}
         mode={mode}
         threshold={threshold}
@@ -93,51 +85,70 @@ export function App({ config, preferences: initial }: Props): JSX.Element {
         onTheme={(next) => prefer({ theme: next })}
       />
       <main>
-        {!online && <OfflineNotice ready={desk !== undefined} upstream={config.upstream} />}
-        <StartPanel model={model} onStart={start} online={online} />
+        {offline.hasUpdate && <UpdateNotice onUpdate={offline.update} />}
+        {config.isUnreadable && <SettingsNotice />}
+        {!online && <OfflineNotice ready={ready !== undefined || reflex.desk !== undefined} upstream={config.upstream} />}
+        <StartPanel model={model} bytes={config.model.bytes} onStart={start} online={online} />
         {model.switching?.phase === 'failed' && <ProblemNotice problem={model.switching.problem} action={{ name: 'Close', run: model.closeProblem }} />}
         <TabList name="What to do" tabs={PAGES} shown={page} onShow={setPage} />
-        <div role="tabpanel" id="panel-ask" class="panes" aria-labelledby="tab-ask" hidden={page !== 'ask'}>
-          <DeskPane
+        <div role="tabpanel" id="panel-decide" class="panes" aria-labelledby="tab-decide" hidden={page !== 'decide'}>
+          <DecideTab
+            config={config}
+            ledger={ledger}
+            model={model}
+            reflex={reflex}
+            online={online}
             text={text}
             onText={setText}
-            runRef={runRef}
             labels={preferences.labels}
-            onLabels={(next) => prefer({ labels: next })}
-            usableLabels={labels.length}
+            onLabels={(labels) => prefer({ labels })}
             threshold={threshold}
             onThreshold={setThreshold}
-            thresholdMatters={mode === 'cascade'}
-            promise={modePromise(mode, { threshold, upstream: config.upstream })}
-            ready={desk !== undefined}
-            idle={idle}
-            thinking={thinking}
-            onRun={run}
-            onStop={answering.stop}
-          />
-          <AnswerPane
-            paneRef={answerRef}
-            text={text}
-            shown={shown}
-            onShow={setShown}
-            answering={answering.state}
-            drafting={drafting.state}
-            upstreamHost={config.upstreamHost}
-            canDraft={desk !== undefined && idle && hasText}
-            onDraft={draft}
-            onStopDraft={drafting.stop}
+            mode={mode}
+            lessons={lessons}
+            isFree={!isChatting}
+            onBusy={setDeciding}
+            onStart={start}
           />
         </div>
         <div role="tabpanel" id="panel-teach" class="teach" aria-labelledby="tab-teach" hidden={page !== 'teach'}>
-          <TeachTab desk={desk} requests={ledger.entries.length} />
+          <Lazy load={loadTeach} shown={page === 'teach'} props={{ desk: reflex.desk, isMissing: reflex.state.phase === 'missing', onLearnt: noteLesson, requests: ledger.entries.length }} />
+        </div>
+        <div role="tabpanel" id="panel-chat" aria-labelledby="tab-chat" hidden={page !== 'chat'}>
+          <Lazy
+            load={loadChat}
+            shown={page === 'chat'}
+            props={{
+              ledger,
+              desk: chatDesk,
+              obstacle:
+                chatDesk === undefined ? (
+                  <div class="who">
+                    <p>Chat takes the language model. {model.state.phase === 'waiting' ? 'The small model can sort, and cannot write.' : 'It is on its way.'}</p>
+                    <ModelButton model={model} bytes={config.model.bytes} online={online} onStart={start} />
+                  </div>
+                ) : undefined,
+              mode,
+              threshold,
+              upstream: config.upstream,
+              message: text,
+              isFree: !isDeciding,
+              onBusy: setChatting,
+            }}
+          />
         </div>
         <LedgerTable ledger={ledger} />
       </main>
       <footer class="footer">
-        <p>Text is never stored. This browser keeps the model files, what was learnt from your rows, and your choice of theme, labels, mode and where the model computes.</p>
+        <p>Text is never stored. This browser keeps the page, the model files, what was learnt from rows, and your choice of theme, labels, mode and where the model computes.</p>
       </footer>
     </>
   );
+}
+
+/** Nothing big is under way. */
+function isSettled({ phase }: ReflexState): boolean {
+  return phase === 'ready' || phase === 'failed' || phase === 'waiting' || phase === 'missing' || phase === 'unsupported';
 }
 
 /** Modes that need a back office fall back to asking when unsure, which then says “would escalate”. */
@@ -146,20 +157,17 @@ function allowedMode(mode: Mode, upstream: boolean): Mode {
   return needsBackOffice && !upstream ? 'cascade' : mode;
 }
 
-/** Without blanks and repeats, in the visitor's order. */
-function usableLabels(labels: readonly string[]): readonly string[] {
-  return [...new Set(labels.map((label) => label.trim()).filter((label) => label !== ''))];
-}
-
-/** The Start button vanishes when the model is ready; whoever pressed it goes on at Run. */
-function useStartByHand(model: Model, next: { readonly current: HTMLElement | null }): () => void {
+/** A Start button vanishes when the model is ready; whoever pressed it goes on at what the tab is for. */
+function useStartByHand(model: Model): () => void {
   const pressed = useRef(false);
   const { phase } = model.state;
   useEffect(() => {
     if (phase !== 'ready' || !pressed.current) return;
     pressed.current = false;
-    if (document.activeElement === document.body) next.current?.focus({ preventScroll: true });
-  }, [phase, next]);
+    if (document.activeElement !== document.body) return;
+    const next = document.querySelector<HTMLElement>('[role=tabpanel]:not([hidden]) :is(#run, #chat-box, #rows)');
+    next?.focus({ preventScroll: true });
+  }, [phase]);
   return () => {
     pressed.current = true;
     model.start();

@@ -1,5 +1,5 @@
 // The desk: the text, samples, labels, how sure the model must be, and the run button.
-import type { JSX, RefObject } from 'preact';
+import type { JSX } from 'preact';
 import { percent } from '../../ui/format.js';
 import { Icon } from '../../ui/icons.js';
 import { LabelsEditor } from '../../ui/labels_editor.js';
@@ -8,7 +8,6 @@ import { SAMPLES } from './samples.js';
 interface Props {
   readonly text: string;
   readonly onText: (text: string) => void;
-  readonly runRef: RefObject<HTMLButtonElement | null>;
   readonly labels: readonly string[];
   readonly onLabels: (labels: readonly string[]) => void;
   /** How many are left without blanks and repeats. */
@@ -18,7 +17,10 @@ interface Props {
   readonly thresholdMatters: boolean;
   /** What happens to the text in the chosen mode; the top bar says it where there is room. */
   readonly promise: string;
-  readonly ready: boolean;
+  /** Who answers for these labels, and what else could be done. */
+  readonly who: JSX.Element;
+  /** Why nobody can answer yet. */
+  readonly obstacle: string | undefined;
   readonly idle: boolean;
   readonly thinking: boolean;
   readonly onRun: () => void;
@@ -48,6 +50,7 @@ export function DeskPane(props: Props): JSX.Element {
         onInput={(event) => onText(event.currentTarget.value)}
       />
       <LabelsEditor labels={props.labels} onLabels={props.onLabels} usable={props.usableLabels} />
+      {props.who}
       <ThresholdSlider threshold={props.threshold} onThreshold={props.onThreshold} matters={props.thresholdMatters} />
       <RunRow {...props} />
     </section>
@@ -99,14 +102,8 @@ function ThresholdSlider({ threshold, onThreshold, matters }: ThresholdProps): J
   );
 }
 
-function RunRow({ ready, idle, thinking, text, usableLabels, promise, runRef, onRun, onStop }: Props): JSX.Element {
-  const obstacle = !ready
-    ? 'Start the model first.'
-    : text.trim() === ''
-      ? 'Paste or pick a message first.'
-      : usableLabels < 2
-        ? 'Give at least two different labels.'
-        : undefined;
+function RunRow({ obstacle: nobody, idle, thinking, text, usableLabels, promise, onRun, onStop }: Props): JSX.Element {
+  const obstacle = text.trim() === '' ? 'Paste or pick a message first.' : usableLabels < 2 ? 'Give at least two different labels.' : nobody;
   const shortcut = /Mac|iPhone|iPad/.test(navigator.userAgent) ? '⌘ Enter' : 'Ctrl Enter';
   return (
     <div class="run-row">
@@ -116,7 +113,7 @@ function RunRow({ ready, idle, thinking, text, usableLabels, promise, runRef, on
           Stop
         </button>
       ) : (
-        <button ref={runRef} type="button" class="button button-main" aria-disabled={obstacle !== undefined || !idle} aria-describedby="run-hint" onClick={onRun}>
+        <button id="run" type="button" class="button button-main" aria-disabled={obstacle !== undefined || !idle} aria-describedby="run-hint" onClick={onRun}>
           <Icon name="run" />
           Run
         </button>

@@ -1,19 +1,19 @@
-// Makes a desk with the models and the back office of this page, and ends one that another has replaced.
-import { Frontdesk, openaiCompatible, type BackendChange } from 'frontdesk';
-import type { BackendChoice } from '../../ui/backends.js';
-import { COMPLETIONS_PATH, MODELS_PATH, wantedModels, type DemoConfig } from './config.js';
+// Makes a desk with one model and the back office of this page, and ends one that another has replaced.
+import { Frontdesk, openaiCompatible, type BackendChange, type CreateOptions } from 'frontdesk';
+import { completionsUrl, MODELS_PATH, type DemoConfig } from './config.js';
 import type { Ledger } from '../../ui/ledger.js';
 
 export interface Opening {
   readonly config: DemoConfig;
   readonly ledger: Ledger;
-  readonly choice: BackendChoice;
+  /** Which model it has, and where that computes. */
+  readonly models: Pick<CreateOptions, 'model' | 'reflex' | 'backend'>;
   readonly signal: AbortSignal;
   /** Bytes fetched. */
   readonly onDownload: (progress: Progress) => void;
-  /** Bytes of one model after the other that are in memory. */
+  /** Bytes that are in memory. */
   readonly onLoad: (progress: Progress) => void;
-  readonly onMoved: (desk: Frontdesk, change: BackendChange) => void;
+  readonly onMoved?: (desk: Frontdesk, change: BackendChange) => void;
 }
 
 export interface Progress {
@@ -23,14 +23,12 @@ export interface Progress {
 
 const calls = new WeakMap<Frontdesk, Set<Promise<unknown>>>();
 
-export async function openDesk({ config, ledger, choice, signal, onDownload, onLoad, onMoved }: Opening): Promise<Frontdesk> {
+export async function openDesk({ config, ledger, models, signal, onDownload, onLoad, onMoved }: Opening): Promise<Frontdesk> {
   const made: Frontdesk = await Frontdesk.create({
-    model: config.model.id,
-    ...(wantedModels(config).includes(config.reflex) && { reflex: config.reflex.id }),
+    ...models,
     modelBaseUrl: MODELS_PATH,
-    ...(config.upstream && { cloud: openaiCompatible({ url: COMPLETIONS_PATH, model: 'default', fetch: ledger.fetch }) }),
-    backend: choice,
-    onBackendChange: (change) => onMoved(made, change),
+    ...(config.upstream && { cloud: openaiCompatible({ url: completionsUrl(config), model: 'default', fetch: ledger.fetch }) }),
+    onBackendChange: (change) => onMoved?.(made, change),
     monitor(target) {
       onProgress(target, 'downloadprogress', onDownload);
       onProgress(target, 'loadprogress', onLoad);

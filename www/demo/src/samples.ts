@@ -5,6 +5,7 @@ export interface Sample {
   readonly text: string;
 }
 
+/** Those of the sample rows. */
 export const DEFAULT_LABELS: readonly string[] = ['billing', 'delivery', 'technical problem', 'account access', 'cancellation', 'praise'];
 
 export const SAMPLES: readonly Sample[] = [

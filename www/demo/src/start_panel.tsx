@@ -1,6 +1,5 @@
-// What stands between a visitor and the first answer: consent, download, or what is wrong.
-import type { JSX } from 'preact';
-import { bytesOf, REFLEX_ID, type ModelFacts } from './config.js';
+// What stands between a visitor and the language model: consent, download, or what is wrong.
+import type { ComponentChildren, JSX } from 'preact';
 import { percent, roundBytes, sentenceOf, timeLeft } from '../../ui/format.js';
 import { Icon } from '../../ui/icons.js';
 import { ProblemNotice } from '../../ui/notices.js';
@@ -9,11 +8,13 @@ import type { Model } from './use_model.js';
 
 interface Props {
   readonly model: Model;
+  /** Of the model's file; `null` where that is not known. */
+  readonly bytes: number | null;
   readonly onStart: () => void;
   readonly online: boolean;
 }
 
-export function StartPanel({ model, online, onStart }: Props): JSX.Element | null {
+export function StartPanel({ model, bytes, online, onStart }: Props): JSX.Element | null {
   const { state } = model;
   switch (state.phase) {
     case 'checking':
@@ -24,7 +25,7 @@ export function StartPanel({ model, online, onStart }: Props): JSX.Element | nul
     case 'failed':
       return <ProblemNotice problem={state.problem} action={{ name: 'Try again', run: onStart }} />;
     case 'waiting':
-      return <Waiting interrupted={state.interrupted} files={state.files} online={online} notes={model.notes} onStart={onStart} />;
+      return <Waiting interrupted={state.interrupted} bytes={bytes} online={online} notes={model.notes} onStart={onStart} />;
     case 'downloading':
       return <Downloading transfer={state.transfer} onCancel={model.cancel} />;
     case 'loading':
@@ -32,84 +33,99 @@ export function StartPanel({ model, online, onStart }: Props): JSX.Element | nul
   }
 }
 
+/** "Download 98 MB and start". */
+export function downloadWords(bytes: number | null): string {
+  return bytes === null ? 'Download and start' : `Download ${roundBytes(bytes)} and start`;
+}
+
 interface WaitingProps {
   readonly interrupted: Transfer | undefined;
-  /** What is to be fetched. */
-  readonly files: readonly ModelFacts[];
+  readonly bytes: number | null;
   readonly online: boolean;
   /** What the browser says against it beforehand, e.g. that there is little room. */
   readonly notes: readonly string[];
   readonly onStart: () => void;
 }
 
-function Waiting({ interrupted, files, online, notes, onStart }: WaitingProps): JSX.Element {
-  const bytes = bytesOf(files);
-  const size = bytes === null ? '' : roundBytes(bytes);
+function Waiting({ interrupted, bytes, online, notes, onStart }: WaitingProps): JSX.Element {
   return (
-    <section class="start" aria-labelledby="start-title">
-      <div class="start-words">
-        <h2 id="start-title">A small language model, on your device</h2>
-        <p>
-          {interrupted
-            ? `The download was stopped at ${roundBytes(interrupted.loaded)} of ${roundBytes(interrupted.total)}. Half a file is not kept, so it takes no space.`
-            : `It answers in this tab, without a network. ${size === '' ? 'It is' : `${size} are`} downloaded once and kept in this browser${partsOf(files)}.`}
+    <Panel
+      title="The language model, for labels of your own and for chat"
+      button={
+        <button type="button" class="button button-main" disabled={!online} onClick={onStart}>
+          <Icon name="download" />
+          {interrupted ? 'Go on with the download' : downloadWords(bytes)}
+        </button>
+      }
+    >
+      <p>
+        {interrupted
+          ? `The download was stopped at ${roundBytes(interrupted.loaded)} of ${roundBytes(interrupted.total)}. It goes on from there.`
+          : `It is bigger, so it waits for your word. ${bytes === null ? 'It is' : `${roundBytes(bytes)} are`} downloaded once and kept in this browser.`}
+      </p>
+      {notes.map((note) => (
+        <p key={note} class="start-note">
+          <Icon name="alert" /> {sentenceOf(note)}
         </p>
-        {notes.map((note) => (
-          <p key={note} class="start-note">
-            <Icon name="alert" /> {sentenceOf(note)}
-          </p>
-        ))}
-      </div>
-      <button type="button" class="button button-main" disabled={!online} onClick={onStart}>
-        <Icon name="download" />
-        {interrupted ? 'Download again' : size === '' ? 'Download and start' : `Download ${size} and start`}
-      </button>
-    </section>
+      ))}
+    </Panel>
   );
 }
 
-/** ": 98 MB for the language model, 25 MB for the small one that learns". */
-function partsOf(files: readonly ModelFacts[]): string {
-  if (files.length < 2 || bytesOf(files) === null) return '';
-  const parts = files.map(({ id, bytes }) => `${roundBytes(bytes ?? 0)} for ${id === REFLEX_ID ? 'the small model that learns from examples' : 'the language model'}`);
-  return `: ${parts.reverse().join(', ')}`;
+function Downloading({ transfer, onCancel }: { readonly transfer: Transfer; readonly onCancel: () => void }): JSX.Element {
+  return (
+    <Panel title={`Downloading the language model: ${percent(transfer.loaded / transfer.total)}`} button={<Cancel onCancel={onCancel} />}>
+      <progress value={transfer.loaded} max={transfer.total} aria-labelledby="start-title" />
+      <TransferWords transfer={transfer} />
+    </Panel>
+  );
 }
 
-function Downloading({ transfer, onCancel }: { readonly transfer: Transfer; readonly onCancel: () => void }): JSX.Element {
+/** Bytes, speed and time left. */
+export function TransferWords({ transfer }: { readonly transfer: Transfer }): JSX.Element {
   const left = secondsLeft(transfer);
-  const share = transfer.loaded / transfer.total;
   return (
-    <section class="start" aria-labelledby="start-title">
-      <div class="start-words">
-        <h2 id="start-title">Downloading: {percent(share)}</h2>
-        <progress value={transfer.loaded} max={transfer.total} aria-labelledby="start-title" />
-        <p class="figures">
-          {roundBytes(transfer.loaded)} of {roundBytes(transfer.total)}
-          {transfer.rate > 0 && `, ${roundBytes(transfer.rate)} per second`}
-          {left !== undefined && `, ${timeLeft(left)}`}
-        </p>
-      </div>
-      <button type="button" class="button" onClick={onCancel}>
-        <Icon name="close" />
-        Cancel
-      </button>
-    </section>
+    <p class="figures">
+      {roundBytes(transfer.loaded)} of {roundBytes(transfer.total)}
+      {transfer.rate > 0 && `, ${roundBytes(transfer.rate)} per second`}
+      {left !== undefined && `, ${timeLeft(left)}`}
+    </p>
   );
 }
 
 function Loading({ share, onCancel }: { readonly share: number | undefined; readonly onCancel: () => void }): JSX.Element {
   return (
+    <Panel title="Starting the language model" button={<Cancel onCancel={onCancel} />}>
+      <progress {...(share !== undefined && { value: share })} aria-labelledby="start-title" />
+      <p>A file that has just arrived is checked first; then it is taken into memory.</p>
+    </Panel>
+  );
+}
+
+interface PanelProps {
+  readonly title: string;
+  readonly button: JSX.Element;
+  readonly children: ComponentChildren;
+}
+
+function Panel({ title, button, children }: PanelProps): JSX.Element {
+  return (
     <section class="start" aria-labelledby="start-title">
       <div class="start-words">
-        <h2 id="start-title">Starting the model</h2>
-        <progress {...(share !== undefined && { value: share })} aria-labelledby="start-title" />
-        <p>A file that has just arrived is checked first; then it is taken into memory.</p>
+        <h2 id="start-title">{title}</h2>
+        {children}
       </div>
-      <button type="button" class="button" onClick={onCancel}>
-        <Icon name="close" />
-        Cancel
-      </button>
+      {button}
     </section>
+  );
+}
+
+export function Cancel({ onCancel }: { readonly onCancel: () => void }): JSX.Element {
+  return (
+    <button type="button" class="button" onClick={onCancel}>
+      <Icon name="close" />
+      Cancel
+    </button>
   );
 }
 

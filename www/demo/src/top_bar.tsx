@@ -1,7 +1,7 @@
 // Always visible: how many bytes left, what is ready, and who may answer.
 import type { JSX } from 'preact';
 import { BackendSaid } from './backend_switch.js';
-import { bytesOf, wantedModels, type DemoConfig } from './config.js';
+import type { DemoConfig } from './config.js';
 import { count, exactBytes } from '../../ui/format.js';
 import { Icon } from '../../ui/icons.js';
 import type { Ledger } from '../../ui/ledger.js';
@@ -10,11 +10,15 @@ import { modePromise, type Mode } from '../../ui/modes.js';
 import type { Theme } from './preferences.js';
 import { Readiness } from './readiness.js';
 import type { Model } from './use_model.js';
+import type { Reflex } from './use_reflex.js';
+import type { Offline } from './use_service_worker.js';
 
 interface Props {
   readonly ledger: Ledger;
   readonly observed: number;
   readonly model: Model;
+  readonly reflex: Reflex;
+  readonly offline: Offline;
   readonly config: DemoConfig;
   readonly mode: Mode;
   readonly threshold: number;
@@ -24,13 +28,13 @@ interface Props {
 }
 
 export function TopBar(props: Props): JSX.Element {
-  const { ledger, observed, model, config, mode, threshold, theme } = props;
+  const { ledger, observed, model, reflex, offline, config, mode, threshold, theme } = props;
   return (
     <header class="top-bar">
       <div class="top-row">
         <h1 class="brand">Frontdesk</h1>
         <ByteCounter bytes={ledger.totalBytes} recorded={ledger.entries.length} observed={observed} />
-        <Readiness model={model} bytes={bytesOf(wantedModels(config))} />
+        <Readiness model={model} reflex={reflex} offline={offline} bytes={config.model.bytes} />
         <BackendSaid model={model} />
       </div>
       <div class="top-row top-row-mode">

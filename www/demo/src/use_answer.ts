@@ -1,17 +1,26 @@
 // One classification at a time: thinking, answered, stopped or failed.
+import type { Frontdesk } from 'frontdesk';
 import { useCallback, useMemo, useRef, useState } from 'preact/hooks';
 import type { AnswerState, Question } from '../../ui/answer_state.js';
-import { placeOf } from '../../ui/backends.js';
 import type { Ledger } from '../../ui/ledger.js';
+import { answeredBy, type LearntTask } from './learnt.js';
 import { noteCall } from './open_desk.js';
 import { modeName } from '../../ui/modes.js';
 import { isAbort, problemOf } from '../../ui/problems.js';
 import { reasonToSend } from '../../ui/provenance.js';
-import type { ReadyState } from './use_model.js';
+
+/** Who is asked. */
+export interface Answerer {
+  readonly desk: Frontdesk;
+  /** Where the model computes. */
+  readonly ranOn: string;
+  /** Answers in the place of the language model. */
+  readonly task?: LearntTask;
+}
 
 export interface Answering {
   readonly state: AnswerState;
-  readonly run: (model: ReadyState, question: Question) => void;
+  readonly run: (answerer: Answerer, question: Question) => void;
   readonly stop: () => void;
 }
 
@@ -20,19 +29,18 @@ export function useAnswer(ledger: Ledger): Answering {
   const running = useRef<AbortController | undefined>(undefined);
 
   const run = useCallback(
-    (model: ReadyState, question: Question) => {
+    ({ desk, ranOn, task }: Answerer, question: Question) => {
       if (running.current !== undefined) return;
       const controller = new AbortController();
       running.current = controller;
       ledger.begin('classify');
       setState(({ answer }) => ({ phase: 'thinking', ...(answer && { answer }) }));
       const { text, ...options } = question;
-      const { desk } = model;
-      noteCall(desk, desk.classify(text, { ...options, signal: controller.signal }))
+      noteCall(desk, desk.classify(text, { ...options, ...(task && { task: task.name }), signal: controller.signal }))
         .then((result) => {
           ledger.reconcile(result.receipt);
           ledger.explain(reasonToSend(result, { confidence: result.local?.confidence ?? null, threshold: question.threshold }));
-          setState({ phase: 'answered', answer: { question, result, ranOn: placeOf(model).long } });
+          setState({ phase: 'answered', answer: { question, result, ranOn, by: answeredBy(result, task) } });
         })
         .catch((error: unknown) => {
           ledger.explain(`Mode “${modeName(question.mode)}”.`);

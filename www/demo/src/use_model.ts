@@ -1,20 +1,19 @@
-// The models' life on this page: looked for, downloaded with consent, cancelled, resumed, ready, and moved elsewhere.
+// The language model's life on this page: looked for, downloaded with consent, cancelled, resumed, ready, and moved elsewhere.
 import { Frontdesk, type BackendChange, type ModelInfo } from 'frontdesk';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { isThere, placeOf, possibleChoice, type BackendChoice } from '../../ui/backends.js';
-import { bytesOf, MODELS_PATH, wantedModels, type DemoConfig, type ModelFacts } from './config.js';
+import { MODELS_PATH, type DemoConfig } from './config.js';
 import type { Ledger } from '../../ui/ledger.js';
-import { endDesk, openDesk, type Opening, type Progress } from './open_desk.js';
+import { endDesk, openDesk, type Opening } from './open_desk.js';
 import { errorFacts, isAbort, isOfTheGpu, problemOf, switchProblemOf, type Problem } from '../../ui/problems.js';
-import { bringTask } from './teach/bring_task.js';
-import { TransferMeter, TransferSum, type Transfer } from '../../ui/transfer.js';
+import { TransferMeter, type Transfer } from '../../ui/transfer.js';
 import { useSwitch, type Switching } from './use_switch.js';
 
 export type ModelState =
   | { readonly phase: 'checking' }
   | { readonly phase: 'unsupported'; readonly reasons: readonly string[] }
-  /** Waiting for the visitor's word to fetch `files`; `interrupted` after a cancelled download, of which no half file is kept. */
-  | { readonly phase: 'waiting'; readonly files: readonly ModelFacts[]; readonly interrupted?: Transfer }
+  /** Waiting for the visitor's word to fetch it; `interrupted` after a cancelled download. */
+  | { readonly phase: 'waiting'; readonly interrupted?: Transfer }
   | { readonly phase: 'downloading'; readonly transfer: Transfer }
   /** The file is here; it is being checked and taken into memory. */
   | { readonly phase: 'loading'; readonly share?: number }
@@ -51,34 +50,28 @@ export interface Model {
 }
 
 interface Wish {
+  /** False while the small model is on its way, which answers sooner without company. */
+  readonly mayStart: boolean;
   readonly choice: BackendChoice;
   readonly onChoice: (choice: BackendChoice) => void;
 }
 
-export function useModel(config: DemoConfig, ledger: Ledger, { choice: kept, onChoice }: Wish): Model {
+export function useModel(config: DemoConfig, ledger: Ledger, { mayStart, choice: kept, onChoice }: Wish): Model {
   const [state, setState] = useState<ModelState>({ phase: 'checking' });
+  const [isKept, setKept] = useState(false);
   const [isolated, setIsolated] = useState<boolean>();
   const [notes, setNotes] = useState<readonly string[]>([]);
   const running = useRef<AbortController | undefined>(undefined);
-  /** Files that are not on this device yet. */
-  const missing = useRef<readonly ModelFacts[]>([]);
   const wished = useRef(possibleChoice(kept));
   const { state: switching, begin, cancel: cancelSwitch, show } = useSwitch();
 
-  const look = useCallback(async () => {
-    const found = await Promise.all(
-      wantedModels(config).map(async (file) => ({ file, ...(await Frontdesk.availability({ model: file.id, modelBaseUrl: MODELS_PATH })) })),
-    );
-    missing.current = found.filter(({ status }) => status !== 'available').map(({ file }) => file);
-    return found;
-  }, [config]);
-
   const open = useCallback(
-    (opening: Pick<Opening, 'choice' | 'signal' | 'onDownload' | 'onLoad'>) =>
+    ({ choice, ...opening }: Pick<Opening, 'signal' | 'onDownload' | 'onLoad'> & { readonly choice: BackendChoice }) =>
       openDesk({
         ...opening,
         config,
         ledger,
+        models: { model: config.model.id, backend: choice },
         onMoved: (desk, moved) => setState((before) => (before.phase === 'ready' && before.desk === desk ? { ...before, moved } : before)),
       }),
     [config, ledger],
@@ -93,7 +86,6 @@ export function useModel(config: DemoConfig, ledger: Ledger, { choice: kept, onC
     const controller = new AbortController();
     running.current = controller;
     const meter = new TransferMeter();
-    const sum = new TransferSum(bytesOf(missing.current));
     let latest: Transfer | undefined;
     setState({ phase: 'loading' });
     const openWith = (choice: BackendChoice): Promise<Frontdesk> =>
@@ -101,7 +93,7 @@ export function useModel(config: DemoConfig, ledger: Ledger, { choice: kept, onC
         choice,
         signal: controller.signal,
         onDownload: ({ loaded, total }) => {
-          latest = meter.measure(sum.add({ loaded, total }), performance.now());
+          latest = meter.measure({ loaded, total }, performance.now());
           setState(loaded < total ? { phase: 'downloading', transfer: latest } : { phase: 'loading' });
         },
         onLoad: ({ loaded, total }) => setState({ phase: 'loading', share: total > 0 ? loaded / total : 0 }),
@@ -116,13 +108,12 @@ export function useModel(config: DemoConfig, ledger: Ledger, { choice: kept, onC
         setState({ phase: 'ready', desk, info: desk.info, choice, refusal: errorFacts(error).message });
         show(switchProblemOf(error, { choice, from: 'wasm' }));
       })
-      .catch(async (error: unknown) => {
+      .catch((error: unknown) => {
         if (!isAbort(error)) return setState({ phase: 'failed', problem: problemOf(error) });
-        await look();
-        setState({ phase: 'waiting', files: missing.current, ...(latest !== undefined && latest.loaded > 0 && { interrupted: latest }) });
+        setState({ phase: 'waiting', ...(latest !== undefined && latest.loaded > 0 && { interrupted: latest }) });
       })
       .finally(() => (running.current = undefined));
-  }, [open, becomeReady, look, show]);
+  }, [open, becomeReady, show]);
 
   const cancel = useCallback(() => running.current?.abort(), []);
 
@@ -145,15 +136,7 @@ export function useModel(config: DemoConfig, ledger: Ledger, { choice: kept, onC
       begin({
         choice,
         from: placeOf(state).backend,
-        open: async ({ signal, onShare }) => {
-          const sum = new TransferSum(bytesOf(wantedModels(config)));
-          const onLoad = (progress: Progress): void => {
-            const { loaded, total } = sum.add(progress);
-            if (total > 0) onShare(loaded / total);
-          };
-          const desk = await open({ choice, signal, onDownload: () => undefined, onLoad });
-          return bringTask({ from: before, to: desk });
-        },
+        open: ({ signal, onShare }) => open({ choice, signal, onDownload: () => undefined, onLoad: ({ loaded, total }) => total > 0 && onShare(loaded / total) }),
         onOpened: (desk) => {
           becomeReady(desk, choice);
           settle();
@@ -161,22 +144,25 @@ export function useModel(config: DemoConfig, ledger: Ledger, { choice: kept, onC
         },
       });
     },
-    [config, state, switching, onChoice, cancelSwitch, begin, open, becomeReady],
+    [state, switching, onChoice, cancelSwitch, begin, open, becomeReady],
   );
 
   useEffect(() => {
-    look()
-      .then((found) => {
-        const reasons = [...new Set(found.flatMap((file) => file.reasons))];
-        setIsolated(found.every((file) => file.crossOriginIsolated));
+    Frontdesk.availability({ model: config.model.id, modelBaseUrl: MODELS_PATH })
+      .then(({ status, reasons, crossOriginIsolated: isIsolated }) => {
+        setIsolated(isIsolated);
         setNotes(reasons);
-        if (found.some(({ status }) => status === 'unavailable')) setState({ phase: 'unsupported', reasons });
-        // Models that were kept on an earlier visit cost no download, so they start by themselves.
-        else if (missing.current.length === 0) start();
-        else setState({ phase: 'waiting', files: missing.current });
+        if (status === 'unavailable') setState({ phase: 'unsupported', reasons });
+        else if (status === 'available') setKept(true);
+        else setState({ phase: 'waiting' });
       })
       .catch((error: unknown) => setState({ phase: 'failed', problem: problemOf(error) }));
-  }, [look, start]);
+  }, [config]);
+
+  // A model that was kept on an earlier visit costs no download, so it starts by itself.
+  useEffect(() => {
+    if (isKept && mayStart) start();
+  }, [isKept, mayStart, start]);
 
   const closeProblem = useCallback(() => show(undefined), [show]);
   const choice = switching?.phase === 'loading' ? switching.choice : state.phase === 'ready' ? state.choice : possibleChoice(kept);

@@ -130,6 +130,7 @@ export interface StartedEngine {
   readonly module: EngineModule;
   readonly variant: ModuleVariant;
   readonly threads: number;
+  readonly memory: WebAssembly.Memory;
 }
 
 /**
@@ -150,15 +151,15 @@ export async function startEngineModule(wishes: EngineWishes, wasmUrl?: string):
 }
 
 /** `undefined` where the browser computes this variant wrongly. */
-async function startVariant({ variant, threads }: Omit<StartedEngine, 'module'>, wasmUrl?: string): Promise<StartedEngine | undefined> {
+async function startVariant({ variant, threads }: Pick<StartedEngine, 'variant' | 'threads'>, wasmUrl?: string): Promise<StartedEngine | undefined> {
   try {
     const [module, compiled] = await Promise.all([importGlue(variant), compile(moduleAddress(variant, wasmUrl))]);
     const { memory } = await module.default({ module_or_path: compiled });
     if (!module.isExact()) return undefined;
-    if (!hasThreads(variant)) return { module, variant, threads: 1 };
+    if (!hasThreads(variant)) return { module, variant, threads: 1, memory };
     module.startThreads(threads);
     const helpers = await startThreads(threads - 1, { variant, compiled, memory });
-    return { module, variant, threads: 1 + helpers };
+    return { module, variant, threads: 1 + helpers, memory };
   } catch (error) {
     throw new ModuleLoadError(`the engine's files could not be loaded: ${String(error)}`, { cause: error });
   }

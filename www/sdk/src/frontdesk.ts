@@ -33,8 +33,11 @@ import { type AnswerOrReceipt, Task } from './task.js';
 
 /** How a desk is made; all may be left out. */
 export interface CreateOptions {
-  /** Default `smollm2-135m-instruct`. Not fetched in mode `only_in_cloud`. */
-  readonly model?: ModelChoice;
+  /**
+   * Default `smollm2-135m-instruct`. Not fetched in mode `only_in_cloud`. `null` is none: the desk has its `reflex` alone, so
+   * tasks that have learnt answer and `embed` works; whatever takes a language model rejects with `invalid_input`.
+   */
+  readonly model?: ModelChoice | null;
   /** The encoder of `embed`, e.g. `minilm-l6`; none by default. Fetched and read before the model. */
   readonly reflex?: ModelChoice;
   /** A folder of your own that holds the manifest's model files under their names. */
@@ -232,6 +235,7 @@ export class Frontdesk {
       if (!cloud) throw new InvalidInputError('mode only_in_cloud needs a cloud');
       return new Frontdesk({ ...parts, client: undefined, info: undefined });
     }
+    if (options.model === null && options.reflex === undefined) throw new InvalidInputError('a desk without a language model needs a reflex');
     if (mode === 'prefer_in_cloud' && !cloud) throw new InvalidInputError('mode prefer_in_cloud needs a cloud');
     const client = makeClient(options);
     const target = new EventTarget() as LoadMonitor;
@@ -439,7 +443,7 @@ function makeClient({ model, reflex, modelBaseUrl, keep, share, contextTokens, t
     onBackendChange,
     ...(workerUrl !== undefined && { workerUrl: absolute(workerUrl) }),
     load: {
-      model: resolveModel(model, modelBaseUrl),
+      ...(model !== null && { model: resolveModel(model, modelBaseUrl) }),
       ...(reflex !== undefined && { reflex: resolveModel(reflex, modelBaseUrl) }),
       contextTokens: checkContextTokens(contextTokens ?? DEFAULT_CONTEXT_TOKENS),
       ...(keep !== undefined && { keep: checkKeeping(keep) }),

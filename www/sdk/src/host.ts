@@ -6,8 +6,9 @@ import { importModel } from './files/import_model.js';
 import { checkMemory } from './memory_check.js';
 import { type PlacedModel, placeAgain, placeModel, type Placing } from './model_place.js';
 import { Joint } from './joint.js';
-import type { BackendChange, FromWorker, LearnProgress, LoadProgress, LoadRequest, ModelInfo, PrefillProgress, Protocol, TaskInfo, ToWorker, Verb } from './protocol.js';
-import { fetchAndRead } from './reading.js';
+import type { BackendChange, FromWorker, LearnProgress, LoadProgress, LoadRequest, ModelInfo, PrefillProgress, Protocol, ReflexInfo, TaskInfo, ToWorker, Verb } from './protocol.js';
+import { missing } from './missing.js';
+import { fetchAndRead, type Read } from './reading.js';
 import { openModel, type OpenOptions } from './files/store.js';
 import { TaskShelf } from './task_shelf.js';
 import { toWireError } from './wire_errors.js';
@@ -161,7 +162,7 @@ const handlers: Handlers = {
 
 async function load(request: LoadRequest, signal: AbortSignal, emit: (event: LoadProgress) => void): Promise<ModelInfo> {
   const { model, reflex, wasmUrl, engine: wishes, keep } = request;
-  checkMemory(reflex ? [reflex, model] : [model]);
+  checkMemory([reflex, model].filter((file) => file !== undefined));
   const startedAt = performance.now();
   engine ??= await startEngineModule(wishes, wasmUrl);
   const { module } = engine;
@@ -175,25 +176,33 @@ async function load(request: LoadRequest, signal: AbortSignal, emit: (event: Loa
   const tell = (loaded: number, total: number) => {
     emit({ phase: 'load', loaded, total });
   };
+  const { variant, threads, memory } = engine;
+  const howOf = ({ source: { cached, warning }, fetchedAt }: Read<unknown>) => {
+    const timing = { fetchMs: fetchedAt - startedAt, loadMs: performance.now() - fetchedAt };
+    return { variant, threads, cached, ...(warning !== undefined && { warning }), timing };
+  };
+  let loadedReflex: { readonly how: ReturnType<typeof howOf>; readonly info: ReflexInfo } | undefined;
   if (reflex) {
-    const { value } = await fetchAndRead(reflex, options, (source) => module.Encoder.load(source, tell));
-    engine.encoder = value;
+    const read = await fetchAndRead(reflex, options, (source) => module.Encoder.load(source, tell));
+    engine.encoder = read.value;
     engine.tasks = new TaskShelf(module, reflex.sha256);
+    loadedReflex = { how: howOf(read), info: { id: reflex.id, sha256: reflex.sha256, ...read.value.describe() } };
   }
-  const placing = { engine, request, options, tell, onCrash };
-  const { value, source, fetchedAt } = await placeModel(placing);
-  engine.placed = value;
+  if (!model) {
+    const { how, info } = loadedReflex ?? missing();
+    const { id, sha256, architecture, parameters, textTokens: contextTokens } = info;
+    return { ...{ id, sha256, architecture, parameters, contextTokens }, backend: 'wasm', memoryBytes: memory.buffer.byteLength, ...how, reflex: info };
+  }
+  const placing = { engine, request: { ...request, model }, options, tell, onCrash };
+  const read = await placeModel(placing);
+  engine.placed = read.value;
   engine.placing = placing;
-  const { backend, adapter, backendReason } = value;
-  const timing = { fetchMs: fetchedAt - startedAt, loadMs: performance.now() - fetchedAt };
-  const { cached, warning } = source;
-  const { variant, threads } = engine;
+  const { backend, adapter, backendReason } = read.value;
   return {
-    ...{ id: model.id, sha256: model.sha256, ...value.model.describe(), backend, variant, threads, cached, timing },
-    ...(warning !== undefined && { warning }),
+    ...{ id: model.id, sha256: model.sha256, ...read.value.model.describe(), backend, ...howOf(read) },
     ...(adapter && { adapter }),
     ...(backendReason !== undefined && { backendReason }),
-    ...(reflex && engine.encoder && { reflex: { id: reflex.id, sha256: reflex.sha256, ...engine.encoder.describe() } }),
+    ...(loadedReflex && { reflex: loadedReflex.info }),
   } satisfies ModelInfo;
 }
 
@@ -356,7 +365,8 @@ export function noteCrash(cause: WebAssembly.RuntimeError): EngineCrashedError {
 
 function loaded(): { readonly placed: PlacedModel; readonly placing: Placing } {
   const { placed, placing } = engine ?? {};
-  if (!placed || !placing) throw new InternalError('no model is loaded');
+  if (!engine) throw new InternalError('no model is loaded');
+  if (!placed || !placing) throw new InvalidInputError('this desk was made without a language model');
   return { placed, placing };
 }
 

@@ -3,7 +3,7 @@ import { findAdapter } from './adapter.js';
 import type { ByteSource, Model, StartedEngine } from './engine_module.js';
 import { UnsupportedBrowserError } from './errors.js';
 import { isTrap, type OnCrash } from './job_queue.js';
-import type { AdapterInfo, Backend, LoadRequest } from './protocol.js';
+import type { AdapterInfo, Backend, LoadRequest, ModelFile } from './protocol.js';
 import { fetchAndRead, type Read } from './reading.js';
 import { timeModel } from './speed.js';
 import type { OpenOptions } from './files/store.js';
@@ -21,7 +21,7 @@ export interface PlacedModel {
 /** How a model is loaded. */
 export interface Placing {
   readonly engine: StartedEngine;
-  readonly request: LoadRequest;
+  readonly request: LoadRequest & { readonly model: ModelFile };
   readonly options: OpenOptions;
   readonly tell: (loaded: number, total: number) => void;
   readonly onCrash: OnCrash;

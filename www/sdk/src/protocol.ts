@@ -69,7 +69,8 @@ export interface PrefillProgress {
 }
 
 export interface LoadRequest {
-  readonly model: ModelFile;
+  /** The language model; left out where tasks and `embed` are all that is wanted. */
+  readonly model?: ModelFile;
   /** The encoder of `embed`, read first. */
   readonly reflex?: ModelFile;
   /** Capacity of the KV cache in tokens. */
@@ -98,12 +99,13 @@ export interface ImportRequest {
   readonly wasmUrl?: string;
 }
 
-/** What is loaded and how it runs. */
+/** What is loaded and how it runs: the language model, or of a desk without one its reflex. */
 export interface ModelInfo {
   readonly id: string;
   readonly sha256: string;
   readonly architecture: string;
   readonly parameters: number;
+  /** Tokens that it reads at the most. */
   readonly contextTokens: number;
   readonly backend: Backend;
   /** The GPU, where the model is on one. */

@@ -4,11 +4,12 @@ import { useMemo, useState } from 'preact/hooks';
 import { count, percent, roundBytes } from '../../../ui/format.js';
 import { Icon } from '../../../ui/icons.js';
 import { FEW, guessColumns, readRows, readTable, type Columns, type Rows, type Table } from './csv.js';
+import { SAMPLE_ROWS } from '../sample_rows.js';
 import { FileButton } from './file_button.js';
-import { SAMPLE_CSV } from './sample_rows.js';
 import { splitRows } from './split.js';
 import type { Teaching } from './use_teaching.js';
 
+const SAMPLE_CSV = ['text,label', ...SAMPLE_ROWS.map(({ text, label }) => `"${text}",${label}`)].join('\n');
 /** Longer ones would make the box slow; they are used all the same. */
 const MAX_SHOWN_LENGTH = 200_000;
 const MAX_FILE_BYTES = 20e6;
@@ -181,7 +182,7 @@ function LearnRow({ teaching: { state, learn, cancel }, rows, ready, missing }: 
   const hint = missing
     ? 'The model that learns is not on this server. Fetch it there with ./build.sh demo.'
     : !ready
-      ? 'Start the model first.'
+      ? 'The small model is not ready yet.'
       : usable === undefined
         ? 'Paste rows, choose a file or use the sample.'
         : 'A half is learnt from, a quarter certifies, a quarter tests; the same rows each time. Nothing is sent.';

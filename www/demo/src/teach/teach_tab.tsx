@@ -1,6 +1,7 @@
-// The tab “Teach it”: rows, how good the task is, what it saves, and what escalations teach it.
+// The tab “Teach”: rows, how good the task is, what it saves, and what escalations teach it.
 import type { Frontdesk } from 'frontdesk';
 import type { JSX } from 'preact';
+import { useEffect } from 'preact/hooks';
 import { ProblemNotice } from '../../../ui/notices.js';
 import { FileButton } from './file_button.js';
 import { FiguresPane } from './figures.js';
@@ -10,14 +11,20 @@ import { RowsPane } from './rows_pane.js';
 import { useTeaching, type Teaching } from './use_teaching.js';
 
 interface Props {
+  /** With the small model. */
   readonly desk: Frontdesk | undefined;
+  /** The host does not have it. */
+  readonly isMissing: boolean;
+  /** What was learnt may have changed. */
+  readonly onLearnt: () => void;
   /** Requests that left so far. */
   readonly requests: number;
 }
 
-export function TeachTab({ desk, requests }: Props): JSX.Element {
+export function TeachTab({ desk, isMissing, onLearnt, requests }: Props): JSX.Element {
   const teaching = useTeaching(desk);
   const { state } = teaching;
+  useEffect(onLearnt, [state.info, onLearnt]);
   return (
     <>
       <p class="visually-hidden" role="status" data-testid="teach-said">
@@ -26,8 +33,8 @@ export function TeachTab({ desk, requests }: Props): JSX.Element {
       {state.problem && <ProblemNotice problem={state.problem} />}
       <div class="panes">
         <div class="pane-stack">
-          <RowsPane teaching={teaching} ready={desk !== undefined} missing={desk !== undefined && desk.info?.reflex === undefined} />
-          <KeepPane teaching={teaching} ready={desk?.info?.reflex !== undefined} />
+          <RowsPane teaching={teaching} ready={desk !== undefined} missing={isMissing} />
+          <KeepPane teaching={teaching} ready={desk !== undefined} />
         </div>
         <FiguresPane state={state} onBudget={teaching.setBudget} />
         <InboxPane teaching={teaching} />

@@ -2,6 +2,7 @@
 import type { Frontdesk, LearnProgress, PrefillProgress, Task, TaskInfo } from 'frontdesk';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { count, percent } from '../../../ui/format.js';
+import { OWN_TASK } from '../learnt.js';
 import { noteCall } from '../open_desk.js';
 import { isAbort, teachingProblemOf } from '../../../ui/problems.js';
 import { CONFIDENCE, firstBudget, guaranteeWords } from './budget.js';
@@ -22,7 +23,6 @@ export interface Teaching {
   readonly forget: () => void;
 }
 
-export const TASK_NAME = 'tickets';
 const FILE_NAME = 'tickets.fdtask';
 const DEBOUNCE_MS = 200;
 /** Learning in units of a text read: what the progress bar reckons with. */
@@ -54,7 +54,7 @@ export function useTeaching(desk: Frontdesk | undefined): Teaching {
       running.current = controller;
       patch({ busy: { words }, said: '' }, ['problem', 'notice']);
       const tell = (doing: string, share?: number): void => patch({ busy: { words: doing, ...(share !== undefined && { share }) } });
-      noteCall(now, step({ task: now.task(TASK_NAME), signal: controller.signal, tell }))
+      noteCall(now, step({ task: now.task(OWN_TASK), signal: controller.signal, tell }))
         .then((change) => patch(change, ['busy']))
         .catch((error: unknown) => {
           if (isAbort(error)) patch(saying('learn', 'Stopped. What was learnt so far stays as it is.'), ['busy']);
@@ -68,7 +68,7 @@ export function useTeaching(desk: Frontdesk | undefined): Teaching {
   const sort = useCallback(
     async (texts: readonly string[], signal: AbortSignal, parts: Parts | undefined): Promise<readonly Tried[]> => {
       if (desk === undefined || texts.length === 0) return [];
-      const answers = await desk.classify(texts, { task: TASK_NAME, mode: 'only_on_device', signal });
+      const answers = await desk.classify(texts, { task: OWN_TASK, mode: 'only_on_device', signal });
       const expected = new Map(parts?.inbox.map(({ text, label }) => [text, label]));
       return answers.map(({ local, value }, index) => {
         const text = texts[index] ?? '';

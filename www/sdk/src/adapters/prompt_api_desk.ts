@@ -1,8 +1,8 @@
 /** The desk behind sessions of the Prompt API: made for them and ended with the last one, or lent by the caller. */
-import { type CreateOptions, Frontdesk } from '../index.js';
+import { type CreateOptions, Frontdesk, type ModelChoice } from '../index.js';
 
 /** A desk that is there already, or how to make one. */
-export type DeskChoice = Frontdesk | Omit<CreateOptions, 'signal' | 'monitor'>;
+export type DeskChoice = Frontdesk | (Omit<CreateOptions, 'signal' | 'monitor' | 'model'> & { readonly model?: ModelChoice });
 
 /** Is told how much of the model has been fetched: `loaded` goes from 0 to 1, and `total` is 1. */
 export class CreateMonitor extends EventTarget {

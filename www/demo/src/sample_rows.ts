@@ -1,4 +1,5 @@
-// A small made-up set of labelled tickets to try the tab with: twenty sentences for each of four labels.
+// A small made-up set of labelled messages: twenty sentences for each of six labels, learnt from when the page opens.
+import type { Example } from 'frontdesk';
 
 const SENTENCES: Readonly<Record<string, readonly string[]>> = {
   billing: [
@@ -45,7 +46,7 @@ const SENTENCES: Readonly<Record<string, readonly string[]>> = {
     'You sent the parcel to my old flat.',
     'The tracking number you sent does not work.',
   ],
-  account: [
+  'account access': [
     'I cannot sign in, my password is not accepted.',
     'The reset link has expired every time I click it.',
     'How do I change the email address of my login?',
@@ -67,7 +68,7 @@ const SENTENCES: Readonly<Record<string, readonly string[]>> = {
     'The security question is not the one I chose.',
     'My profile shows the data of another person.',
   ],
-  technical: [
+  'technical problem': [
     'The app closes by itself when I open the calendar.',
     'Exporting the report stops at eighty percent.',
     'The page stays white in Firefox.',
@@ -89,10 +90,53 @@ const SENTENCES: Readonly<Record<string, readonly string[]>> = {
     'The installer stops with a missing file.',
     'The screen flickers whenever I scroll.',
   ],
+  cancellation: [
+    'Please cancel my subscription at the end of the month.',
+    'I want to end my contract.',
+    'How do I stop the automatic renewal?',
+    'We are moving abroad and no longer need the service.',
+    'Take me off the premium plan, I do not use it any more.',
+    'I am leaving, close everything.',
+    'I would like to cancel before the trial ends.',
+    'Please confirm that my membership has ended.',
+    'Your prices went up again, so I quit.',
+    'What is the notice period for the yearly plan?',
+    'I switched to another provider, please end my plan.',
+    'Stop my monthly box from June on.',
+    'Cancel the order that I placed an hour ago.',
+    'We will not renew our licence next year.',
+    'I pressed cancel, but the subscription is still active.',
+    'My father has died, please end his contract.',
+    'Pause or cancel my plan, whichever is quicker.',
+    'I no longer want to be a member.',
+    'Do not call to change my mind, just cancel.',
+    'End the service for our second office.',
+  ],
+  praise: [
+    'Just wanted to say thank you, your support was great.',
+    'The new design is lovely.',
+    'Jonas on your team was so patient with my mother.',
+    'Best service that I have had in years.',
+    'You solved my problem within minutes, well done.',
+    'I love how simple the app has become.',
+    'Please pass on my thanks to the driver.',
+    'Everything worked at the first try, I am impressed.',
+    'Great product, I recommend it to all my friends.',
+    'Your newsletter made me smile today.',
+    'The packaging was beautiful, thank you.',
+    'I am very happy with my order.',
+    'What a kind and quick answer, thanks a lot.',
+    'Five stars for the lady at the counter.',
+    'Keep up the good work.',
+    'The update makes my day so much easier.',
+    'We have been customers for ten years and never had a complaint.',
+    'The quality is even better than I hoped.',
+    'You do not see such friendly people often.',
+    'Congratulations on the anniversary of your shop.',
+  ],
 };
 
-/** As a CSV file, in the order in which tickets come: mixed. */
-export const SAMPLE_CSV = [
-  'text,label',
-  ...Array.from({ length: 20 }, (_, index) => Object.entries(SENTENCES).map(([label, sentences]) => `"${sentences[index] ?? ''}",${label}`)).flat(),
-].join('\n');
+/** In the order in which messages come: mixed. */
+export const SAMPLE_ROWS: readonly Example[] = Array.from({ length: 20 }, (_, index) =>
+  Object.entries(SENTENCES).map(([label, sentences]) => ({ text: sentences[index] ?? '', label })),
+).flat();
