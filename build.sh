@@ -163,7 +163,14 @@ verb_demo() {
     return
   fi
   say "Serving http://127.0.0.1:$port (Ctrl-C ends it)"
-  exec node www/demo/server.mjs --port "$port"
+  build_relay
+  exec "${CARGO_TARGET_DIR:-target}/debug/frontdesk-relay" --port "$port" --page www/demo/dist --models "$FRONTDESK_CACHE/models"
+}
+
+# The program that serves the demo, docs/relay.md.
+build_relay() {
+  setup_rust
+  cargo build --quiet -p frontdesk-relay
 }
 
 verb_clean() {

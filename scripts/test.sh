@@ -104,6 +104,7 @@ test_gpu() {
   setup_chromium
   build_wasm
   build_www
+  build_relay
   (cd www && npm run --silent test:webgpu)
 }
 
@@ -119,6 +120,7 @@ test_browser() {
   setup_models smollm2-135m-instruct minilm-l6
   build_wasm
   build_www
+  build_relay
   (cd www && npm run --silent test:browser)
 }
 

@@ -16,9 +16,9 @@ use crate::origins::Allowed;
 use crate::problem::Problem;
 use crate::settings::Settings;
 
-/// Nothing from elsewhere, no inline scripts, and requests to this server only.
-const POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; style-src 'self'; \
-    img-src 'self' data:; manifest-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// What the page's own `www/demo/building/policy.mjs` says: nothing from elsewhere, no inline scripts, and requests to this server only.
+const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; style-src 'self'; \
+    img-src 'self' data:; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const SECURITY: [(&str, &str); 4] = [
     ("content-security-policy", POLICY),
     ("cross-origin-resource-policy", "same-origin"),

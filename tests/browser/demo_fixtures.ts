@@ -5,17 +5,20 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { homedir, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, type Page, test as base } from '@playwright/test';
 import AxeBuilder from '../../www/node_modules/@axe-core/playwright/dist/index.mjs';
 import { Upstream } from './servers/upstream.ts';
 
-export const SERVER = fileURLToPath(new URL('../../www/demo/server.mjs', import.meta.url));
+const repository = fileURLToPath(new URL('../../', import.meta.url));
+/** The relay, which serves the demo. */
+export const SERVER = resolve(repository, process.env.CARGO_TARGET_DIR ?? 'target', 'debug', 'frontdesk-relay');
 export const KEY = 'sk-never-in-the-page';
 export const UPSTREAM_MODEL = 'the-configured-model';
-const PAGE = fileURLToPath(new URL('../../www/demo/dist/index.html', import.meta.url));
+const PAGE = join(repository, 'www/demo/dist');
+const MODELS = join(process.env.FRONTDESK_CACHE ?? join(homedir(), '.cache', 'frontdesk'), 'models');
 /** Loading the real model on a busy machine takes a while. */
 const READY_TIMEOUT_MS = 90_000;
 export const ANSWER_TIMEOUT_MS = 60_000;
@@ -86,7 +89,8 @@ export { expect } from '@playwright/test';
 /** Starts the real server on a free port. */
 export async function startDemo(environment: Readonly<Record<string, string>>, options: readonly string[] = []): Promise<DemoServer> {
   if (!existsSync(PAGE)) throw new Error('the demo is not built: run `npm run build` in www');
-  const server: ChildProcess = spawn(process.execPath, [SERVER, '--port', '0', ...options], {
+  if (!existsSync(SERVER)) throw new Error('its server is not built: run `cargo build -p frontdesk-relay`');
+  const server: ChildProcess = spawn(SERVER, ['--port', '0', '--page', PAGE, '--models', MODELS, '--log', 'warn', ...options], {
     // A back office of the machine's own must not answer in a test.
     env: { ...process.env, FRONTDESK_UPSTREAM_URL: '', ...environment },
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -116,7 +120,7 @@ export async function withModelsFolder(content: string | undefined, run: (server
   const folder = await mkdtemp(join(tmpdir(), 'frontdesk-demo-'));
   await mkdir(join(folder, 'models'));
   if (content !== undefined) for (const id of ['smollm2-135m-instruct', 'minilm-l6']) await writeFile(join(folder, 'models', `${id}.gguf`), content);
-  const server = await startDemo({ FRONTDESK_CACHE: folder });
+  const server = await startDemo({}, ['--models', join(folder, 'models')]);
   try {
     await run(server);
   } finally {

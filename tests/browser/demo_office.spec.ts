@@ -126,7 +126,7 @@ test.describe('the server', () => {
     expect(beyond.status()).toBe(416);
     const { etag = '' } = part.headers();
     expect((await request.get(model, { headers: { 'if-none-match': etag } })).status()).toBe(304);
-    for (const path of ['/%2e%2e/server.mjs', '/models/..%2f..%2fetc', '/models/%2e%2e%2fdownloads', '/..%5cserver.mjs']) {
+    for (const path of ['/%2e%2e/build.mjs', '/models/..%2f..%2fetc', '/models/%2e%2e%2fdownloads', '/..%5cbuild.mjs']) {
       expect((await request.get(`${origin}${path}`)).status(), path).toBe(404);
     }
     expect((await request.put(`${origin}/config.json`)).status()).toBe(405);
@@ -153,7 +153,7 @@ test.describe('the server', () => {
 
   test('says in words that its port is taken', async ({ quietDemo: { origin } }) => {
     const { port } = new URL(origin);
-    const second = spawn(process.execPath, [SERVER, '--port', port], { stdio: ['ignore', 'ignore', 'pipe'] });
+    const second = spawn(SERVER, ['--port', port], { stdio: ['ignore', 'ignore', 'pipe'] });
     let words = '';
     second.stderr.on('data', (piece: Buffer) => (words += piece.toString()));
     const [code] = (await once(second, 'close')) as [number];

@@ -1,4 +1,6 @@
 /** The demo's Content-Security-Policy, really: nothing of the page or its workers reaches another origin. */
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import type { Page } from '@playwright/test';
 import { expect, firstAnswer, startDemo, test } from './demo_fixtures.ts';
 import { keptOffline } from './demo_offline.ts';
@@ -59,6 +61,12 @@ async function expectNoInlineScript(page: Page): Promise<void> {
   expect(ran).toBe('refused');
 }
 
+/** As the static site's builder writes it. */
+async function writtenPolicy(): Promise<string> {
+  const builder = (await import(pathToFileURL(join(import.meta.dirname, '../../www/demo/building/policy.mjs')).href)) as { contentSecurityPolicy: () => string };
+  return builder.contentSecurityPolicy();
+}
+
 test('a page without a policy is heard', async ({ page }) => {
   // Else the silence of the others would say nothing.
   const other = await startListener();
@@ -74,7 +82,8 @@ test('a page without a policy is heard', async ({ page }) => {
 test('of the demo server', async ({ page }) => {
   const server = await startDemo({});
   try {
-    await page.goto(server.origin);
+    const response = await page.goto(server.origin);
+    expect(response?.headers()['content-security-policy']).toBe(await writtenPolicy());
     await firstAnswer(page);
     await expectSilence(page);
     await expectSilentWorker(page);
