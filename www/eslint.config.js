@@ -42,7 +42,7 @@ const layers = {
 for (const name of workerSide) {
   layers[name] = [...workerSide, 'protocol', 'errors', 'wire_errors', 'abort', 'files/\\w+', 'adapter', 'verdicts', 'variant', ...variants.map((variant) => `wasm/${variant}/frontdesk`)];
 }
-layers.host = layers.model_place;
+layers.host = [...layers.model_place, 'missing'];
 layers.sharing = ['files/model_folder', 'host', 'protocol'];
 layers.worker = ['host', 'sharing', 'protocol', 'wire_errors'];
 layers.joint = ['abort'];
