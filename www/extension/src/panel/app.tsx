@@ -45,7 +45,6 @@ export function App({ connection, windowId }: { readonly connection: EngineConne
 
   return (
     <>
-      <h1 class="visually-hidden">Frontdesk</h1>
       <TopBar view={view} />
       <main>
         {engine.phase === 'failed' && <ProblemNotice problem={panelProblem(new EngineError(engine.error.code, engine.error.message))} action={{ name: 'Start again', run: () => connection.restart() }} />}
@@ -59,7 +58,7 @@ export function App({ connection, windowId }: { readonly connection: EngineConne
           </section>
         )}
         {!online && mayAsk && <OfflineNotice ready={engine.phase === 'ready'} upstream={true} />}
-        <section class="pane" aria-label="Text">
+        <div class="pane">
           <label class="text-label" for="text">
             Text
           </label>
@@ -80,7 +79,7 @@ export function App({ connection, windowId }: { readonly connection: EngineConne
               </button>
             )}
           </div>
-        </section>
+        </div>
         <Result state={state} text={text} officeHost={mayAsk ? new URL(settings.office?.url ?? location.href).host : undefined} isEngineReady={engine.phase === 'ready'} />
         <LedgerTable ledger={ledger} />
       </main>

@@ -1,8 +1,7 @@
 // What came of the newest run.
 import type { JSX } from 'preact';
 import { AnswerCard } from '../../../ui/answer_card.js';
-import { classificationSentence, completionSentence } from '../../../ui/provenance.js';
-import { percent } from '../../../ui/format.js';
+import { completionSentence } from '../../../ui/provenance.js';
 import { ProblemNotice } from '../../../ui/notices.js';
 import { JOBS } from '../shared/jobs.js';
 import { queueOf, RouteCard, routeSentence } from './route_card.js';
@@ -62,6 +61,5 @@ function spoken({ phase, job, answer, summary, provenance, threshold }: RunState
   if (answer === undefined) return '';
   if (job === 'route') return `${queueOf(answer) ?? 'A person'}. ${routeSentence(answer)}`;
   // The answer card says its own.
-  const confidence = answer.result.local?.confidence;
-  return confidence === undefined ? '' : `${percent(confidence)} sure, ${classificationSentence(answer.result, answer.question.threshold)}`;
+  return '';
 }

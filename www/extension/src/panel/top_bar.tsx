@@ -14,6 +14,7 @@ export function TopBar({ view }: { readonly view: EngineView }): JSX.Element {
   const bytes = bytesOf(receipts);
   return (
     <header class="top">
+      <h1 class="visually-hidden">Frontdesk</h1>
       <a class="counter" href="#ledger" data-left={bytes > 0} data-testid="byte-counter">
         <Icon name={bytes > 0 ? 'office' : 'here'} />
         <span>
