@@ -13,9 +13,11 @@ interface Props {
   readonly state: AnswerState;
   readonly text: string;
   readonly upstreamHost: string | undefined;
+  /** In the place of the first explanation, before there is an answer. */
+  readonly empty?: JSX.Element;
 }
 
-export function AnswerCard({ state, text, upstreamHost }: Props): JSX.Element {
+export function AnswerCard({ state, text, upstreamHost, empty }: Props): JSX.Element {
   const { phase, answer, problem } = state;
   return (
     <div class="answer" aria-busy={phase === 'thinking'}>
@@ -27,7 +29,7 @@ export function AnswerCard({ state, text, upstreamHost }: Props): JSX.Element {
       {answer !== undefined ? (
         <Shown answer={answer} text={text} stale={phase !== 'answered'} upstreamHost={upstreamHost} />
       ) : (
-        phase !== 'failed' && <Empty phase={phase} upstream={upstreamHost !== undefined} />
+        phase !== 'failed' && (empty ?? <Empty phase={phase} upstream={upstreamHost !== undefined} />)
       )}
     </div>
   );

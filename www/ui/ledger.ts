@@ -4,7 +4,7 @@ export interface LedgerEntry {
   readonly id: number;
   readonly at: Date;
   readonly url: string;
-  readonly purpose: 'classify' | 'reply' | 'chat';
+  readonly purpose: 'classify' | 'route' | 'summarise' | 'chat';
   /** Length of the body as UTF-8. */
   readonly bytes: number;
   /** The body, exactly as it was handed to the network. */
@@ -19,6 +19,9 @@ interface Receipt {
   readonly bytes: number;
   readonly body: string;
 }
+
+/** What a table shows of it; whoever keeps the entries elsewhere gives just these. */
+export type LedgerView = Pick<Ledger, 'entries' | 'totalBytes' | 'toJson'>;
 
 const ENCODER = new TextEncoder();
 
@@ -35,7 +38,7 @@ export class Ledger {
   }
 
   get totalBytes(): number {
-    return this.#entries.reduce((sum, entry) => sum + entry.bytes, 0);
+    return bytesOf(this.#entries);
   }
 
   subscribe(listener: () => void): () => void {
@@ -85,8 +88,7 @@ export class Ledger {
   }
 
   toJson(): string {
-    const requests = this.#entries.map(({ at, url, purpose, bytes, body, why, outcome }) => ({ at: at.toISOString(), url, purpose, bytes, why, outcome, body }));
-    return JSON.stringify({ totalBytes: this.totalBytes, requests }, null, 2);
+    return ledgerJson(this.#entries);
   }
 
   #record(facts: Receipt): LedgerEntry {
@@ -114,4 +116,13 @@ export class Ledger {
   #tell(): void {
     for (const listener of this.#listeners) listener();
   }
+}
+
+export function bytesOf(entries: readonly LedgerEntry[]): number {
+  return entries.reduce((sum, entry) => sum + entry.bytes, 0);
+}
+
+export function ledgerJson(entries: readonly LedgerEntry[]): string {
+  const requests = entries.map(({ at, url, purpose, bytes, body, why, outcome }) => ({ at: at.toISOString(), url, purpose, bytes, why, outcome, body }));
+  return JSON.stringify({ totalBytes: bytesOf(entries), requests }, null, 2);
 }

@@ -3,11 +3,11 @@ import { Fragment, type JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { clock, count, exactBytes } from './format.js';
 import { Icon } from './icons.js';
-import type { Ledger, LedgerEntry } from './ledger.js';
+import type { LedgerEntry, LedgerView } from './ledger.js';
 
-const PURPOSES: Readonly<Record<LedgerEntry['purpose'], string>> = { classify: 'Sort a message', reply: 'Draft a reply', chat: 'Chat' };
+const PURPOSES: Readonly<Record<LedgerEntry['purpose'], string>> = { classify: 'Sort a message', route: 'Route a text', summarise: 'Summarise a text', chat: 'Chat' };
 
-export function LedgerTable({ ledger }: { readonly ledger: Ledger }): JSX.Element {
+export function LedgerTable({ ledger }: { readonly ledger: LedgerView }): JSX.Element {
   const { entries } = ledger;
   return (
     <section class="ledger" id="ledger" aria-labelledby="ledger-title" tabIndex={-1}>
@@ -99,7 +99,7 @@ function Row({ entry }: { readonly entry: LedgerEntry }): JSX.Element {
 }
 
 /** Saving is local: the file is made in the page and never sent. */
-function saveJson(ledger: Ledger): void {
+function saveJson(ledger: LedgerView): void {
   const url = URL.createObjectURL(new Blob([ledger.toJson()], { type: 'application/json' }));
   const link = document.createElement('a');
   link.href = url;

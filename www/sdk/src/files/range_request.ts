@@ -54,7 +54,8 @@ const PASSING_STATUSES = new Set([408, 425, 429, 500, 502, 503, 504]);
 
 /** Rejects with a typed error, or with the signal's reason. */
 export async function requestRange(url: string, asked: RangeAsked): Promise<RangeAnswer> {
-  const { range, attempt } = asked;
+  const { attempt } = asked;
+  const range = knowsRanges(url) ? asked.range : undefined;
   const headers: Record<string, string> = range ? { range: `bytes=${range.start}-${range.end - 1}` } : {};
   let response: Response;
   try {
@@ -70,6 +71,11 @@ export async function requestRange(url: string, asked: RangeAsked): Promise<Rang
     response.body?.cancel().catch(() => undefined);
     throw error;
   }
+}
+
+/** Of a file of an extension Chromium sends the range alone, but with status 200, as if that were the whole file. */
+function knowsRanges(url: string): boolean {
+  return new URL(url).protocol !== 'chrome-extension:';
 }
 
 /** What the head of the answer says. */
