@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, Page } from '@playwright/test';
-import { backendChoice, counter, expect, expectAccessible, expectNothingLeft, fact, openFacts, ready, sidewaysScroll, startDemo, startedDemo, test, type Demo } from './demo_fixtures.ts';
+import { answer, backendChoice, counter, expect, expectAccessible, expectNothingLeft, fact, openFacts, ready, sidewaysScroll, startDemo, startedDemo, startLanguageModel, test, type Demo } from './demo_fixtures.ts';
 
 const LEARN_TIMEOUT_MS = 60_000;
 const THINGS = ['the blue lamp', 'my coffee machine', 'a pair of shoes', 'the garden chairs', 'my phone case', 'the winter jacket', 'a set of knives', 'the desk'];
@@ -258,10 +258,12 @@ test('a server without the learning model answers all the same, and the tab says
   const server = await startDemo({ FRONTDESK_CACHE: folder });
   try {
     await page.goto(server.origin);
-    await page.getByRole('tab', { name: 'Teach' }).click();
-    await expect(page.getByText('Start the model first.').last()).toBeVisible();
-    await page.getByRole('button', { name: 'Download 98 MB and start' }).click();
+    await expect(page.locator('.reflex')).toContainText('This host has the language model alone.');
+    await startLanguageModel(page);
     await ready(page);
+    await answer(page);
+    await expect(page.getByTestId('answer-by')).toContainText('The language model answered');
+    await page.getByRole('tab', { name: 'Teach' }).click();
     await expect(page.getByText('The model that learns is not on this server.')).toBeVisible();
     await page.getByRole('button', { name: 'Use the sample' }).click();
     await expect(page.getByRole('button', { name: 'Learn', exact: true })).toHaveAttribute('aria-disabled', 'true');
@@ -313,10 +315,11 @@ test('a full device says so in words, and what is there goes on', async ({ brows
       return write.call(this, bytes, ...rest);
     };`;
   await withWorkers(browser, full, async ({ page }) => {
+    await expect(page.getByRole('alert')).toContainText('There is no room to keep what would be learnt.');
     await openTab(page);
     await rowsBox(page).fill(CSV);
     await page.getByRole('button', { name: 'Learn', exact: true }).click();
-    await expect(page.getByRole('alert')).toContainText('There is no room to keep what would be learnt.', { timeout: LEARN_TIMEOUT_MS });
+    await expect(page.getByRole('tabpanel', { name: 'Teach' }).getByRole('alert')).toContainText('There is no room to keep what would be learnt.', { timeout: LEARN_TIMEOUT_MS });
     await expect(rowsBox(page)).toHaveValue(CSV);
     await expect(page.getByRole('button', { name: 'Learn', exact: true })).toBeEnabled();
   });

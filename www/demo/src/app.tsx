@@ -69,6 +69,9 @@ export function App({ config, preferences: initial }: Props): JSX.Element {
   // Where only the back office answers, any desk passes the question on.
   const chatDesk = ready?.desk ?? (mode === 'only_in_cloud' ? reflex.desk : undefined);
 
+  const startPanel = <StartPanel model={model} bytes={config.model.bytes} onStart={start} online={online} />;
+  const isTrouble = model.state.phase === 'failed' || model.state.phase === 'unsupported';
+
   return (
     <>
       <TopBar
@@ -88,7 +91,7 @@ export function App({ config, preferences: initial }: Props): JSX.Element {
         {offline.hasUpdate && <UpdateNotice onUpdate={offline.update} />}
         {config.isUnreadable && <SettingsNotice />}
         {!online && <OfflineNotice ready={ready !== undefined || reflex.desk !== undefined} upstream={config.upstream} />}
-        <StartPanel model={model} bytes={config.model.bytes} onStart={start} online={online} />
+        {isTrouble && startPanel}
         {model.switching?.phase === 'failed' && <ProblemNotice problem={model.switching.problem} action={{ name: 'Close', run: model.closeProblem }} />}
         <TabList name="What to do" tabs={PAGES} shown={page} onShow={setPage} />
         <div role="tabpanel" id="panel-decide" class="panes" aria-labelledby="tab-decide" hidden={page !== 'decide'}>
@@ -124,7 +127,7 @@ export function App({ config, preferences: initial }: Props): JSX.Element {
               obstacle:
                 chatDesk === undefined ? (
                   <div class="who">
-                    <p>Chat takes the language model. {model.state.phase === 'waiting' ? 'The small model can sort, and cannot write.' : 'It is on its way.'}</p>
+                    <p>Chat takes the language model: the small one can sort, and cannot write.</p>
                     <ModelButton model={model} bytes={config.model.bytes} online={online} onStart={start} />
                   </div>
                 ) : undefined,
@@ -137,6 +140,8 @@ export function App({ config, preferences: initial }: Props): JSX.Element {
             }}
           />
         </div>
+        {/* Below, so that nothing above moves when it goes; the chat has its own. */}
+        {!isTrouble && page !== 'chat' && startPanel}
         <LedgerTable ledger={ledger} />
       </main>
       <footer class="footer">

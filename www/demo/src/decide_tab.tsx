@@ -7,7 +7,7 @@ import type { Ledger } from '../../ui/ledger.js';
 import { modePromise, type Mode } from '../../ui/modes.js';
 import type { DemoConfig } from './config.js';
 import { DeskPane } from './desk_pane.js';
-import { SAMPLE_TASK, taskFor, useLearnt, type LearntTask } from './learnt.js';
+import { SAMPLE_TASK, sameLabels, taskFor, useLearnt, type LearntTask } from './learnt.js';
 import { ReflexPanel } from './reflex_panel.js';
 import { DEFAULT_LABELS, SAMPLES } from './samples.js';
 import { useAnswer, type Answerer } from './use_answer.js';
@@ -42,6 +42,7 @@ export function DecideTab(props: Props): JSX.Element {
   const learnt = useLearnt(reflex.desk, props.lessons);
   const labels = useMemo(() => usableLabels(props.labels), [props.labels]);
   const task = taskFor(labels, learnt);
+  const isComing = task === undefined && isOnItsWay(reflex, learnt) && sameLabels(labels, DEFAULT_LABELS);
   const answerer = answererOf({ model, reflex, mode, task });
   const thinking = answering.state.phase === 'thinking';
   const idle = !thinking && props.isFree;
@@ -80,7 +81,7 @@ export function DecideTab(props: Props): JSX.Element {
         onThreshold={props.onThreshold}
         thresholdMatters={mode === 'cascade'}
         promise={modePromise(mode, { threshold, upstream: config.upstream })}
-        who={<WhoAnswers task={task} learnt={learnt} model={model} bytes={config.model.bytes} online={props.online} onStart={props.onStart} onUse={use} />}
+        who={<WhoAnswers task={task} isComing={isComing} learnt={learnt} model={model} bytes={config.model.bytes} online={props.online} onStart={props.onStart} onUse={use} />}
         obstacle={answerer === undefined ? obstacleWords(model, reflex) : undefined}
         idle={idle}
         thinking={thinking}
@@ -89,7 +90,7 @@ export function DecideTab(props: Props): JSX.Element {
       />
       <section class="pane" aria-labelledby="answer-title" ref={answerRef}>
         <h2 id="answer-title">The answer</h2>
-        {reflex.state.phase !== 'ready' && <ReflexPanel reflex={reflex} bytes={config.reflex.bytes} />}
+        <ReflexPanel reflex={reflex} bytes={config.reflex.bytes} />
         <AnswerCard state={answering.state} text={text} upstreamHost={config.upstreamHost} />
       </section>
     </>
@@ -105,9 +106,14 @@ function answererOf({ model, reflex, mode, task }: Pick<Props, 'model' | 'reflex
   return mode === 'only_in_cloud' ? small : undefined;
 }
 
+/** Until it is known what it has learnt. */
+function isOnItsWay({ state }: Reflex, learnt: readonly LearntTask[]): boolean {
+  if (state.phase === 'ready') return state.sample !== undefined && learnt.length === 0;
+  return state.phase === 'checking' || state.phase === 'downloading' || state.phase === 'loading' || state.phase === 'learning';
+}
+
 function obstacleWords(model: Model, reflex: Reflex): string {
-  const { phase } = reflex.state;
-  if (phase === 'checking' || phase === 'downloading' || phase === 'loading' || phase === 'learning') return 'The small model is on its way.';
+  if (reflex.state.phase !== 'ready' && isOnItsWay(reflex, [])) return 'The small model is on its way.';
   if (model.state.phase === 'downloading' || model.state.phase === 'loading') return 'The language model is on its way.';
   return reflex.desk === undefined ? 'Load a model first.' : 'These labels take the language model.';
 }

@@ -35,7 +35,12 @@ export function useLearnt(desk: Frontdesk | undefined, turn: unknown): readonly 
 
 /** The task that has learnt exactly these labels, in whatever order. */
 export function taskFor(labels: readonly string[], learnt: readonly LearntTask[]): LearntTask | undefined {
-  return learnt.find(({ info }) => info.labels.length === labels.length && info.labels.every((label) => labels.includes(label)));
+  return learnt.find(({ info }) => sameLabels(info.labels, labels));
+}
+
+/** In whatever order; neither has repeats. */
+export function sameLabels(some: readonly string[], others: readonly string[]): boolean {
+  return some.length === others.length && some.every((label) => others.includes(label));
 }
 
 /** "120 sample messages". */

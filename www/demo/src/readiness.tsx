@@ -80,7 +80,7 @@ function SmallModelFacts({ state }: { readonly state: ReflexState }): JSX.Elemen
     <dl class="facts">
       <Fact name="Small model">{info?.id}, ready</Fact>
       <Fact name="It runs on">CPU, {threadWords(info?.threads ?? 1)}</Fact>
-      <Fact name="It has learnt">{count(state.sample.report.examples)} sample messages</Fact>
+      <Fact name="It has learnt">{state.sample ? `${count(state.sample.report.examples)} sample messages` : 'nothing by itself'}</Fact>
     </dl>
   );
 }

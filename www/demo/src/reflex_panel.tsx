@@ -14,7 +14,8 @@ interface Props {
 
 export function ReflexPanel({ reflex, bytes }: Props): JSX.Element | null {
   const { state } = reflex;
-  if (state.phase === 'ready' || state.phase === 'unsupported' || state.phase === 'checking') return null;
+  if (state.phase === 'ready') return state.problem ? <ProblemNotice problem={state.problem} /> : null;
+  if (state.phase === 'unsupported') return null;
   if (state.phase === 'failed') return <ProblemNotice problem={state.problem} action={{ name: 'Try again', run: reflex.start }} />;
   return (
     <div class="reflex" data-phase={state.phase}>

@@ -2,7 +2,7 @@
 import { Frontdesk, type TaskInfo } from 'frontdesk';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Ledger } from '../../ui/ledger.js';
-import { isAbort, problemOf, type Problem } from '../../ui/problems.js';
+import { isAbort, problemOf, teachingProblemOf, type Problem } from '../../ui/problems.js';
 import { TransferMeter, type Transfer } from '../../ui/transfer.js';
 import { MODELS_PATH, REFLEX_ID, type DemoConfig } from './config.js';
 import { SAMPLE_TASK } from './learnt.js';
@@ -19,7 +19,8 @@ export type ReflexState =
   | { readonly phase: 'downloading'; readonly transfer: Transfer }
   | { readonly phase: 'loading' }
   | { readonly phase: 'learning' }
-  | { readonly phase: 'ready'; readonly desk: Frontdesk; readonly sample: TaskInfo }
+  /** `problem`: why the sample rows were not learnt; without them it can still be taught. */
+  | { readonly phase: 'ready'; readonly desk: Frontdesk; readonly sample?: TaskInfo; readonly problem?: Problem }
   | { readonly phase: 'failed'; readonly problem: Problem };
 
 export interface Reflex {
@@ -54,6 +55,7 @@ export function useReflex(config: DemoConfig, ledger: Ledger): Reflex {
         setState({ phase: 'learning' });
         setState({ phase: 'ready', desk, sample: await taughtSample(desk, signal) });
       } catch (error) {
+        if (!isAbort(error)) return setState({ phase: 'ready', desk, problem: teachingProblemOf(error) });
         void desk.destroy();
         throw error;
       }

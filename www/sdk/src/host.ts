@@ -7,7 +7,6 @@ import { checkMemory } from './memory_check.js';
 import { type PlacedModel, placeAgain, placeModel, type Placing } from './model_place.js';
 import { Joint } from './joint.js';
 import type { BackendChange, FromWorker, LearnProgress, LoadProgress, LoadRequest, ModelInfo, PrefillProgress, Protocol, ReflexInfo, TaskInfo, ToWorker, Verb } from './protocol.js';
-import { missing } from './missing.js';
 import { fetchAndRead, type Read } from './reading.js';
 import { openModel, type OpenOptions } from './files/store.js';
 import { TaskShelf } from './task_shelf.js';
@@ -189,7 +188,8 @@ async function load(request: LoadRequest, signal: AbortSignal, emit: (event: Loa
     loadedReflex = { how: howOf(read), info: { id: reflex.id, sha256: reflex.sha256, ...read.value.describe() } };
   }
   if (!model) {
-    const { how, info } = loadedReflex ?? missing();
+    if (!loadedReflex) throw new InvalidInputError('a desk without a language model needs a reflex');
+    const { how, info } = loadedReflex;
     const { id, sha256, architecture, parameters, textTokens: contextTokens } = info;
     return { ...{ id, sha256, architecture, parameters, contextTokens }, backend: 'wasm', memoryBytes: memory.buffer.byteLength, ...how, reflex: info };
   }
