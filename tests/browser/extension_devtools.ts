@@ -3,13 +3,13 @@ import type { BrowserContext, CDPSession } from '@playwright/test';
 
 interface Answer {
   readonly id?: number;
+  readonly method?: string;
+  readonly params?: { readonly sessionId: string; readonly message?: string; readonly targetInfo?: { readonly type: string } };
   readonly result?: { readonly result?: { readonly value?: unknown }; readonly exceptionDetails?: { readonly exception?: { readonly description?: string } } };
 }
 
 export class DevTools {
   readonly #session: CDPSession;
-  #nextId = 1;
-
   private constructor(session: CDPSession) {
     this.#session = session;
   }
@@ -28,26 +28,85 @@ export class DevTools {
 
   /** Value of an expression there; promises are awaited. */
   async evaluate(targetId: string, expression: string): Promise<unknown> {
+    return this.#attached(targetId, async (talk) => valueOf(await talk('Runtime.evaluate', evaluation(expression))));
+  }
+
+  /** The same in each worker that the page itself has started; a thread of one waits for work and answers nothing else. */
+  async evaluateInWorkers(targetId: string, expression: string): Promise<unknown[]> {
+    return this.#attached(targetId, (talk, events) => inWorkers({ talk, events }, expression));
+  }
+
+  /** Messages to the target are wrapped: the test runner keeps the flat sessions for itself. */
+  async #attached<T>(targetId: string, use: (talk: Talk, events: Events) => Promise<T>): Promise<T> {
     const { sessionId } = await this.#session.send('Target.attachToTarget', { targetId, flatten: false });
-    const id = this.#nextId++;
-    const answer = new Promise<Answer>((resolve) => {
-      const hear = (event: { readonly sessionId: string; readonly message: string }): void => {
-        const message = JSON.parse(event.message) as Answer;
-        if (event.sessionId !== sessionId || message.id !== id) return;
-        this.#session.off('Target.receivedMessageFromTarget', hear);
-        resolve(message);
-      };
-      this.#session.on('Target.receivedMessageFromTarget', hear);
-    });
-    const message = JSON.stringify({ id, method: 'Runtime.evaluate', params: { expression, awaitPromise: true, returnByValue: true } });
-    await this.#session.send('Target.sendMessageToTarget', { sessionId, message });
-    const { result } = await answer;
-    await this.#session.send('Target.detachFromTarget', { sessionId }).catch(() => undefined);
-    if (result?.exceptionDetails) throw new Error(result.exceptionDetails.exception?.description ?? 'the expression failed');
-    return result?.result?.value;
+    const { hear, talk, events } = conversation((message) => this.#session.send('Target.sendMessageToTarget', { sessionId, message }));
+    const listen = (event: { readonly sessionId: string; readonly message: string }): void => {
+      if (event.sessionId === sessionId) hear(event.message);
+    };
+    this.#session.on('Target.receivedMessageFromTarget', listen);
+    try {
+      return await use(talk, events);
+    } finally {
+      this.#session.off('Target.receivedMessageFromTarget', listen);
+      await this.#session.send('Target.detachFromTarget', { sessionId }).catch(() => undefined);
+    }
   }
 
   async close(targetId: string): Promise<void> {
     await this.#session.send('Target.closeTarget', { targetId });
   }
+}
+
+type Talk = (method: string, params: object) => Promise<Answer>;
+type Events = Set<(event: Answer) => void>;
+
+const FOR_WORKERS_MS = 300;
+
+function conversation(send: (message: string) => Promise<unknown>): { hear: (message: string) => void; talk: Talk; events: Events } {
+  const waiting = new Map<number, (answer: Answer) => void>();
+  const events: Events = new Set();
+  let nextId = 1;
+  return {
+    events,
+    hear: (text) => {
+      const message = JSON.parse(text) as Answer;
+      if (message.id === undefined) for (const listener of events) listener(message);
+      else waiting.get(message.id)?.(message);
+    },
+    talk: (method, params) =>
+      new Promise((resolve, reject: (error: Error) => void) => {
+        const id = nextId++;
+        waiting.set(id, resolve);
+        send(JSON.stringify({ id, method, params })).catch(reject);
+      }),
+  };
+}
+
+async function inWorkers({ talk, events }: { readonly talk: Talk; readonly events: Events }, expression: string): Promise<unknown[]> {
+  const sessions: string[] = [];
+  const inner = new Map<string, ReturnType<typeof conversation>>();
+  events.add(({ method, params }) => {
+    if (params === undefined) return;
+    // The service worker belongs to it too.
+    if (method === 'Target.attachedToTarget' && params.targetInfo?.type === 'worker') sessions.push(params.sessionId);
+    if (method === 'Target.receivedMessageFromTarget') inner.get(params.sessionId)?.hear(params.message ?? '');
+  });
+  await talk('Target.setAutoAttach', { autoAttach: true, waitForDebuggerOnStart: false, flatten: false });
+  await new Promise((resolve) => setTimeout(resolve, FOR_WORKERS_MS));
+  const values: unknown[] = [];
+  for (const sessionId of sessions) {
+    const worker = conversation((message) => talk('Target.sendMessageToTarget', { sessionId, message }));
+    inner.set(sessionId, worker);
+    values.push(valueOf(await worker.talk('Runtime.evaluate', evaluation(expression))));
+  }
+  return values;
+}
+
+function evaluation(expression: string): object {
+  return { expression, awaitPromise: true, returnByValue: true };
+}
+
+function valueOf({ result }: Answer): unknown {
+  if (result?.exceptionDetails) throw new Error(result.exceptionDetails.exception?.description ?? 'the expression failed');
+  return result?.result?.value;
 }

@@ -78,8 +78,6 @@ export const test = base.extend<{ extension: Extension }, WorkerFixtures>({
   ],
   /** As after the installation: no options, no pages. */
   extension: async ({ shared, office }, use) => {
-    office.upstream.reset('delivery');
-    office.log.length = 0;
     await closePages(shared);
     const [page] = shared.context.pages();
     await page?.goto(`${shared.origin}/options.html`);
@@ -89,6 +87,9 @@ export const test = base.extend<{ extension: Extension }, WorkerFixtures>({
       await chrome.offscreen.closeDocument().catch(() => undefined);
     });
     await page?.goto('about:blank');
+    // Not before: the browser sends a request again whose connection breaks too early.
+    office.upstream.reset('delivery');
+    office.log.length = 0;
     await use(shared);
   },
 });

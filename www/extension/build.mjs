@@ -36,7 +36,7 @@ export async function buildExtension({ into = join(here, 'dist'), address, withK
     define: { FRONTDESK_BACK_OFFICE: JSON.stringify(address ?? '') },
     plugins: [keepSdkBeside],
   };
-  const modules = { background: 'src/background.ts', panel: 'src/panel/main.tsx', options: 'src/options/main.tsx', offscreen: 'src/engine/offscreen.ts', guard: 'src/engine/guard.ts' };
+  const modules = { background: 'src/background.ts', panel: 'src/panel/main.tsx', options: 'src/options/main.tsx', offscreen: 'src/engine/offscreen.ts', guard: 'src/shared/guard.ts' };
   const styles = { 'panel-style': 'styles/panel.css', 'options-style': 'styles/options.css' };
   await build({ ...common, entryPoints: { ...modules, ...styles }, format: 'esm' });
   // No module: it has to run before the parser goes on.
@@ -53,6 +53,9 @@ function isShipped(path) {
   return !['.svg', '.mjs'].includes(extname(path));
 }
 
+/** Imports are evaluated in their order, so that the guard is there before the worker's own code. */
+const GUARDED = new Map(['worker.js', 'thread_worker.js'].map((name) => [name, "import '../guard.js';\n"]));
+
 /** Without declarations, maps and adapters, and without the addresses that models are fetched from elsewhere: here they are bundled. */
 async function copySdk(into) {
   for (const name of await readdir(sdk, { recursive: true })) {
@@ -63,7 +66,7 @@ async function copySdk(into) {
       continue;
     }
     const code = await readFile(join(sdk, name), 'utf8');
-    await writeFile(join(into, name), code.replaceAll(/,url:"https:\/\/[^"]+\.gguf"/g, '').replaceAll(/\n?\/\/# sourceMappingURL=\S+/g, ''));
+    await writeFile(join(into, name), (GUARDED.get(name) ?? '') + code.replaceAll(/,url:"https:\/\/[^"]+\.gguf"/g, '').replaceAll(/\n?\/\/# sourceMappingURL=\S+/g, ''));
   }
 }
 

@@ -1,4 +1,5 @@
 // The service worker: the menu on selected text and the side panel, nothing else; it may end at any time.
+import './shared/guard.js';
 import { isJob, JOBS, leaveSelection, selectionOf } from './shared/jobs.js';
 
 chrome.runtime.onInstalled.addListener(() => {

@@ -103,7 +103,6 @@ function deskOptions(settings: Settings): Parameters<typeof Frontdesk.create>[0]
     keep: 'never',
     // There is one engine's page.
     share: false,
-    workerUrl: './guarded_worker.js',
     ...(office !== null && allowedAddress(settings) !== undefined && { cloud: openaiCompatible(office) }),
   };
 }

@@ -41,7 +41,7 @@ export function App({ settings }: { readonly settings: Settings }): JSX.Element 
   const hasOffice = form.url.trim() !== '';
 
   return (
-    <>
+    <main>
       <h1>Frontdesk: options</h1>
       <form
         ref={page}
@@ -107,7 +107,7 @@ export function App({ settings }: { readonly settings: Settings }): JSX.Element 
           </div>
         </div>
       </form>
-    </>
+    </main>
   );
 }
 

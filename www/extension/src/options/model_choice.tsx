@@ -26,7 +26,7 @@ export function ModelChoice({ ownModel, onModel }: Props): JSX.Element {
     setProblem(undefined);
     setShare(0);
     try {
-      const { sha256 } = await store.import(file, { signal: controller.signal, workerUrl: './guarded_worker.js', onProgress: ({ loaded, total }) => setShare(total === 0 ? 0 : loaded / total) });
+      const { sha256 } = await store.import(file, { signal: controller.signal, onProgress: ({ loaded, total }) => setShare(total === 0 ? 0 : loaded / total) });
       const model = { sha256, name: file.name.slice(0, LIMITS.modelName) };
       setImported(model);
       onModel(model);
