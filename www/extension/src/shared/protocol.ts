@@ -70,7 +70,7 @@ const RECEIPT: v.GenericSchema<unknown, Receipt> = v.strictObject({
   id: COUNT,
   at: v.pipe(v.string(), v.isoTimestamp()),
   url: v.string(),
-  purpose: v.picklist(['classify', 'route', 'summarise', 'reply']),
+  purpose: v.picklist(['classify', 'route', 'summarise', 'chat']),
   bytes: COUNT,
   body: v.string(),
   why: v.string(),
