@@ -255,7 +255,7 @@ test('a server without the learning model answers all the same, and the tab says
   const folder = await mkdtemp(join(tmpdir(), 'frontdesk-demo-'));
   await mkdir(join(folder, 'models'));
   await symlink(join(process.env.FRONTDESK_CACHE ?? join(homedir(), '.cache', 'frontdesk'), 'models', file), join(folder, 'models', file));
-  const server = await startDemo({ FRONTDESK_CACHE: folder });
+  const server = await startDemo({}, ['--models', join(folder, 'models')]);
   try {
     await page.goto(server.origin);
     await expect(page.locator('.reflex')).toContainText('This host has the language model alone.');
