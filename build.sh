@@ -19,7 +19,7 @@ print_verbs() {
 Usage: ./build.sh VERB [options]
 
   setup                  install and fetch everything that the other verbs need
-  build                  build the WebAssembly modules, the SDK and the demo
+  build                  build the WebAssembly modules, the SDK, the demo and the extension's pages
   test [PART...]         set up and run every test, or only the named parts:
                          lint unit golden gpu hostile browser packaging docs
   lint                   the same as "test lint": formatting, clippy, licences, shell, TypeScript
@@ -34,6 +34,9 @@ Usage: ./build.sh VERB [options]
   demo [--port N]        set up, build and serve the demo on http://127.0.0.1:8080
   demo --static DIR [--backend URL] [--no-isolation]
                          put the demo into DIR as a static site for any host; www/demo/README.md says more
+  extension [--backend URL] [--out FILE.zip]
+                         build the browser extension, its model in it: target/extension to load as it is, and
+                         target/frontdesk-extension.zip; with --backend it can reach that back office and no other host
   clean                  remove what was built here; the caches in ~/.cache/frontdesk stay
   help                   print this
 
@@ -173,8 +176,17 @@ build_relay() {
   cargo build --quiet -p frontdesk-relay
 }
 
+# The program checks the options, which may all be left out.
+verb_extension() {
+  setup_rust
+  setup_node
+  setup_models smollm2-135m-instruct
+  verb_build
+  node www/extension/pack.mjs "$@"
+}
+
 verb_clean() {
-  rm -rf target www/sdk/dist www/sdk/wasm www/sdk/LICENSE-* www/demo/dist www/node_modules docs/node_modules
+  rm -rf target www/sdk/dist www/sdk/wasm www/sdk/LICENSE-* www/demo/dist www/extension/dist www/node_modules docs/node_modules
 }
 
 main() {
@@ -192,7 +204,7 @@ main() {
       [ $# -eq 0 ] || usage_error "$verb takes no options, but was given \"$*\""
       "verb_$verb"
       ;;
-    bench | decisions | demo) "verb_$verb" "$@" ;;
+    bench | decisions | demo | extension) "verb_$verb" "$@" ;;
     test) verb_test "$@" ;;
     lint) verb_test lint ;;
     *) usage_error "there is no verb \"$verb\"" ;;

@@ -21,7 +21,6 @@ export const ARTICLE =
   'The city council voted on Tuesday to close the old bridge for repairs from March until October. Buses will use the northern bridge instead. Shop owners on the east bank fear that they will lose customers, and asked for compensation.';
 
 type Job = 'classify' | 'route' | 'summarise';
-declare const chrome: typeof globalThis.chrome & { readonly contextMenus: { readonly onClicked: { dispatch(info: object, tab: object): void } } };
 
 /** A browser with the extension. */
 export interface Extension {
@@ -232,7 +231,7 @@ export async function chooseFromMenu({ context, background }: Extension, { origi
   await background.evaluate(
     async ([menuItemId, text]) => {
       const [tab] = await chrome.tabs.query({ active: true, lastFocusedWindow: true });
-      chrome.contextMenus.onClicked.dispatch({ menuItemId, selectionText: text }, tab ?? {});
+      (chrome.contextMenus.onClicked as unknown as { dispatch(info: object, tab: unknown): void }).dispatch({ menuItemId, selectionText: text }, tab);
     },
     [job, selectionText],
   );

@@ -17,26 +17,48 @@ async function onlyBackOffice(extension: Extension, office: Awaited<ReturnType<t
   return options;
 }
 
-test('an answer that streams goes on when the service worker is stopped', async ({ folder }) => {
+test('answers that stream go on when the service worker is stopped: the back office’s in the middle, the device’s from its start', async ({ folder, office }) => {
   const extension = await launch(folder);
+  office.upstream.reset('It goes on and on. '.repeat(100));
+  await onlyBackOffice(extension, office);
   const panel = await openPanel(extension);
-  await ready(panel);
-  await write(panel, `${ARTICLE} `.repeat(8));
-  const session = await extension.context.newCDPSession(panel);
-  await session.send('ServiceWorker.enable');
-  const stopped = extension.background.waitForEvent('close');
+  await write(panel, ARTICLE);
   await press(panel, 'Summarise');
-  await expect(panel.getByTestId('summary')).not.toHaveText(/Reading/, { timeout: ANSWER_TIMEOUT_MS });
-  await session.send('ServiceWorker.stopAllWorkers');
-  console.log("T",(await extension.devtools.targets(extension.origin)).map(t=>t.type)); await new Promise((r)=>setTimeout(r,1000)); console.log("T",(await extension.devtools.targets(extension.origin)).map(t=>t.type));
-  const before = await panel.getByTestId('summary').textContent();
-  await expect(panel.getByTestId('summary-sentence')).toHaveText(/^Answered here in /, { timeout: ANSWER_TIMEOUT_MS });
-  expect(before?.length).toBeLessThan((await panel.getByTestId('summary').textContent())?.length ?? 0);
-  expect((await extension.devtools.targets(extension.origin)).filter(({ type }) => type === 'service_worker')).toEqual([]);
-  await press(panel, 'Classify');
-  await expect(label(panel)).toBeVisible({ timeout: ANSWER_TIMEOUT_MS });
+  await expect(panel.getByTestId('summary')).toContainText('It goes on', { timeout: ANSWER_TIMEOUT_MS });
+  await stopServiceWorker(extension, panel);
+  const before = (await panel.getByTestId('summary').textContent()) ?? '';
+  await expect(panel.locator('.result')).toHaveAttribute('aria-busy', 'true');
+  await expect(panel.getByTestId('summary-sentence')).toHaveText(/^Asked the back office/, { timeout: ANSWER_TIMEOUT_MS });
+  const after = (await panel.getByTestId('summary').textContent()) ?? '';
+  expect(after.trim()).toBe('It goes on and on. '.repeat(100).trim());
+  expect(before.length).toBeLessThan(after.length);
+
+  await panel.evaluate(async () => {
+    const { settings } = await chrome.storage.local.get('settings');
+    await chrome.storage.local.set({ settings: { ...(settings as object), mode: 'only_on_device' } });
+  });
+  await expect(panel.getByTestId('mode')).toContainText('Only here.');
+  await expect.poll(async () => (await enginePages(extension)).map(({ url }) => url)).toEqual([`${extension.origin}/offscreen.html`]);
+  await ready(panel);
+  // Making the engine's page has started it.
+  await stopServiceWorker(extension, panel);
+  await press(panel, 'Summarise');
+  await expect(panel.getByTestId('summary-sentence')).toHaveText(/^Answered here/, { timeout: ANSWER_TIMEOUT_MS });
+  expect(await serviceWorkers(extension), 'nothing woke it').toEqual([]);
   await extension.close();
 });
+
+async function serviceWorkers({ devtools, origin }: Extension): Promise<unknown[]> {
+  return (await devtools.targets(origin)).filter(({ type }) => type === 'service_worker');
+}
+
+async function stopServiceWorker(extension: Extension, page: Page): Promise<void> {
+  expect(await serviceWorkers(extension)).toHaveLength(1);
+  const session = await extension.context.newCDPSession(page);
+  await session.send('ServiceWorker.enable');
+  await session.send('ServiceWorker.stopAllWorkers');
+  await expect.poll(() => serviceWorkers(extension)).toEqual([]);
+}
 
 test('an engine’s page that dies is made again, the panel says so, and what had left stays listed', async ({ extension, office }) => {
   await onlyBackOffice(extension, office);

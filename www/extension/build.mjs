@@ -31,7 +31,7 @@ export async function buildExtension({ into = join(here, 'dist'), address, withK
     jsx: 'automatic',
     jsxImportSource: 'preact',
     minify: true,
-    legalComments: 'linked',
+    legalComments: 'none',
     logLevel: 'warning',
     define: { FRONTDESK_BACK_OFFICE: JSON.stringify(address ?? '') },
     plugins: [keepSdkBeside],
@@ -43,6 +43,7 @@ export async function buildExtension({ into = join(here, 'dist'), address, withK
   await build({ ...common, entryPoints: { narrow: 'src/engine/narrow.ts' }, format: 'iife' });
   for (const folder of ['pages', 'icons']) await cp(join(here, folder), folder === 'pages' ? into : join(into, folder), { recursive: true, filter: isShipped });
   await copySdk(join(into, 'frontdesk'));
+  await copyLicences(into);
   const { version } = JSON.parse(await readFile(join(here, 'package.json'), 'utf8'));
   await writeFile(join(into, 'manifest.json'), `${JSON.stringify(makeManifest({ version, address, withKey }), null, 2)}\n`);
   await refuseRemoteAddresses(into, address);
@@ -68,6 +69,19 @@ async function copySdk(into) {
     const code = await readFile(join(sdk, name), 'utf8');
     await writeFile(join(into, name), (GUARDED.get(name) ?? '') + code.replaceAll(/,url:"https:\/\/[^"]+\.gguf"/g, '').replaceAll(/\n?\/\/# sourceMappingURL=\S+/g, ''));
   }
+}
+
+/** Ours, and those of the packages whose code is in the bundles; the SDK brings those of its own. */
+async function copyLicences(into) {
+  for (const name of ['LICENSE-APACHE', 'LICENSE-MIT']) await cp(join(here, '../..', name), join(into, name));
+  const texts = await Promise.all(
+    ['preact', 'valibot'].map(async (name) => {
+      const folder = join(here, '../node_modules', name);
+      const [file] = (await readdir(folder)).filter((entry) => /^licen[sc]e/i.test(entry));
+      return `${name}\n\n${await readFile(join(folder, file), 'utf8')}`;
+    }),
+  );
+  await writeFile(join(into, 'third_party_licences.txt'), texts.join('\n\n'));
 }
 
 /** The extension fetches nothing from anywhere, so nothing in it needs to name a host. */

@@ -80,7 +80,7 @@ export function App({ connection, windowId }: { readonly connection: EngineConne
             )}
           </div>
         </div>
-        <Result state={state} text={text} officeHost={mayAsk ? new URL(settings.office?.url ?? location.href).host : undefined} isEngineReady={engine.phase === 'ready'} />
+        <Result state={state} text={text} officeHost={mayAsk ? new URL(settings.office?.url ?? location.href).host : undefined} engine={engine.phase} />
         <LedgerTable ledger={ledger} />
       </main>
     </>

@@ -4,6 +4,7 @@ import { AnswerCard } from '../../../ui/answer_card.js';
 import { completionSentence } from '../../../ui/provenance.js';
 import { ProblemNotice } from '../../../ui/notices.js';
 import { JOBS } from '../shared/jobs.js';
+import type { EngineState } from '../shared/protocol.js';
 import { queueOf, RouteCard, routeSentence } from './route_card.js';
 import { SummaryCard } from './summary_card.js';
 import type { RunState } from './use_run.js';
@@ -12,11 +13,12 @@ interface Props {
   readonly state: RunState;
   /** What is in the box now. */
   readonly text: string;
+  /** Where a back office may be asked. */
   readonly officeHost: string | undefined;
-  readonly isEngineReady: boolean;
+  readonly engine: EngineState['phase'];
 }
 
-export function Result({ state, text, officeHost, isEngineReady }: Props): JSX.Element {
+export function Result({ state, text, officeHost, engine }: Props): JSX.Element {
   const { phase, job, answer, problem } = state;
   const name = JOBS.find((known) => known.job === job)?.name ?? job;
   return (
@@ -25,8 +27,8 @@ export function Result({ state, text, officeHost, isEngineReady }: Props): JSX.E
         {spoken(state)}
       </p>
       {phase === 'empty' && <Empty />}
-      {phase === 'failed' && problem !== undefined && <ProblemNotice problem={problem} />}
-      {phase === 'running' && job !== 'summarise' && <Reading share={state.share} isEngineReady={isEngineReady} />}
+      {phase === 'failed' && problem !== undefined && (engine === 'failed' ? <p class="hint">Not run. Your text is still in the box.</p> : <ProblemNotice problem={problem} />)}
+      {phase === 'running' && job !== 'summarise' && <Reading share={state.share} engine={engine} officeHost={officeHost} />}
       {phase === 'stopped' && job !== 'summarise' && <p class="hint">Stopped. Your text is still in the box.</p>}
       {job === 'summarise' && phase !== 'empty' && (phase !== 'failed' || state.summary !== '') && <SummaryCard state={state} />}
       {job === 'classify' && answer !== undefined && <AnswerCard state={{ phase: 'answered', answer }} text={text} upstreamHost={officeHost} />}
@@ -44,11 +46,18 @@ function Empty(): JSX.Element {
   );
 }
 
-function Reading({ share, isEngineReady }: { readonly share: number | undefined; readonly isEngineReady: boolean }): JSX.Element {
+interface ReadingProps extends Pick<Props, 'engine' | 'officeHost'> {
+  readonly share: number | undefined;
+}
+
+function Reading({ share, engine, officeHost }: ReadingProps): JSX.Element {
+  const isReading = engine === 'ready' && share !== undefined && share < 1;
+  // The device has read it, or is not asked at all.
+  const words = engine !== 'ready' ? 'Waiting for the model to start …' : isReading || officeHost === undefined ? 'Reading …' : 'Reading, or waiting for the back office …';
   return (
     <div class="reading">
-      <p id="reading-title">{isEngineReady ? 'Reading …' : 'Waiting for the model to start …'}</p>
-      <progress {...(isEngineReady && share !== undefined && { value: share })} aria-labelledby="reading-title" />
+      <p id="reading-title">{words}</p>
+      <progress {...(isReading && { value: share })} aria-labelledby="reading-title" />
     </div>
   );
 }
