@@ -170,6 +170,12 @@ setup_chromium() {
   fail "FRONTDESK_CHROMIUM names $FRONTDESK_CHROMIUM, which is not a program that can be started"
 }
 
+# setup_display: a display and hands for the extension's native menu; without them that test skips.
+setup_display() {
+  if has Xvfb && has xdotool; then return; fi
+  apt_install xvfb xdotool || note "Xvfb or xdotool is missing; the extension's native menu is not tried"
+}
+
 # setup_vulkan: a Vulkan loader, and a driver for it: VK_ICD_FILENAMES as it is, or Chromium's software adapter.
 setup_vulkan() {
   if [ "$(uname -s)" = Darwin ]; then

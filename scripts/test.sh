@@ -117,6 +117,7 @@ test_hostile() {
 # The built page in a real Chromium with the real model.
 test_browser() {
   setup_chromium
+  setup_display
   setup_models smollm2-135m-instruct minilm-l6
   build_wasm
   build_www
