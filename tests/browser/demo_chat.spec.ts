@@ -204,7 +204,7 @@ test('without the language model it says what is missing, and gets it', async ({
     await firstVisit(server, page);
     await openChat(page);
     const panel = page.getByRole('tabpanel', { name: 'Chat' });
-    await expect(panel).toContainText('Chat takes the language model:');
+    await expect(panel).toContainText('Chat takes the language model: the small one can sort, and cannot write.');
     await box(page).fill('Hello');
     await expect(page.getByRole('button', { name: 'Send' })).toHaveAttribute('aria-disabled', 'true');
     await expectAccessible(page);
