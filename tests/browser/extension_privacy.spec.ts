@@ -147,11 +147,12 @@ test('in the general build no page but the engine’s reaches anything, and that
   const panel = await openPanel(extension);
   await ready(panel);
   const options = await openOptions(extension);
-  // Only here: not even the engine's page.
+  // Only here: not even the engine's page, also where a back office is set up.
+  await connectOffice(options, office);
+  await save(options);
   await expectNoWay(extension, [panel, options], office);
   await expectNoWay(extension, [panel, options], elsewhere);
 
-  await connectOffice(options, office);
   await chooseMode(options, 'Ask when unsure');
   await save(options);
   await ready(panel);
