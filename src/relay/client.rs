@@ -1,7 +1,7 @@
 //! Who a request is from: the name that the authentication hook gives, or else the network address.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
@@ -62,14 +62,26 @@ impl fmt::Display for Client {
 /// the address that it was called from to X-Forwarded-For; what stands before that is the client's own claim.
 pub(crate) fn address_of(peer: IpAddr, headers: &HeaderMap, trusted_proxies: usize) -> IpAddr {
     let Some(back) = trusted_proxies.checked_sub(1) else { return peer };
-    let seen: Vec<&str> = headers
+    // Only what own proxies wrote is decoded: what a client wrote before that may be anything.
+    let seen: Vec<&[u8]> = headers
         .get_all("x-forwarded-for")
         .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
         .collect();
-    seen.iter().rev().nth(back).and_then(|address| address.parse().ok()).unwrap_or(peer)
+    let written = seen
+        .iter()
+        .rev()
+        .nth(back)
+        .and_then(|entry| std::str::from_utf8(entry).ok())
+        .map(str::trim);
+    written
+        .and_then(|entry| {
+            entry
+                .parse()
+                .ok()
+                .or_else(|| entry.parse::<SocketAddr>().ok().map(|address| address.ip()))
+        })
+        .unwrap_or(peer)
 }
 
 /// Asks the operator's own service whether a request may pass, as `auth_request` of nginx and `forwardAuth` of Traefik do.
@@ -159,6 +171,8 @@ mod tests {
         assert_eq!(address_of(peer, &headers, 1), address("10.0.0.1"));
         assert_eq!(address_of(peer, &headers, 2), address("1.2.3.4"));
         assert_eq!(address_of(peer, &headers, 9), peer);
+        headers.append("x-forwarded-for", HeaderValue::from_bytes(b"\xff, 1.2.3.5:4711").unwrap());
+        assert_eq!(address_of(peer, &headers, 1), address("1.2.3.5"));
         headers.append("x-forwarded-for", HeaderValue::from_static("nonsense"));
         assert_eq!(address_of(peer, &headers, 1), peer);
     }

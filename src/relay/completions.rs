@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,17 +14,18 @@ use futures_util::stream;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde_json::value::{RawValue, to_raw_value};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use crate::client::{self, Client, Hook};
 use crate::origins::Allowed;
 use crate::problem::Problem;
-use crate::record::{Books, Record};
+use crate::record::{Books, Cost, Record};
 use crate::server::Peer;
 use crate::settings::Settings;
-use crate::upstream::{Answer, Kind, Upstream, Web, malformed, too_late};
-use crate::usage::{StreamMeter, Usage, estimate, of_document};
+use crate::upstream::{Answer, Kind, Unanswered, Upstream, Web, malformed, too_late};
+use crate::usage::{StreamMeter, estimate, of_document};
 
 /// A body that is too large is read so many times further, so that its sender hears why it was refused.
 const DRAINED: usize = 8;
@@ -43,6 +45,15 @@ pub(crate) struct Desk {
     pub(crate) books: Arc<Books>,
 }
 
+/// A good answer, and what it holds while it is passed on.
+struct Granted {
+    answer: Answer,
+    /// Tokens of the request, about.
+    read: u64,
+    slot: OwnedSemaphorePermit,
+    hang_up: Arc<Notify>,
+}
+
 /// A body that made sense.
 struct Question {
     body: Vec<u8>,
@@ -56,7 +67,7 @@ pub(crate) async fn handle(State(desk): State<Arc<Desk>>, request: Request) -> R
     let mut record = Record::begin(&desk.books);
     let id = HeaderValue::from_str(record.id());
     let mut response = match desk.answer(request, &mut record).await {
-        Ok((answer, slot)) => desk.pass_on(answer, slot, record).await,
+        Ok(answer) => desk.pass_on(answer, record).await,
         Err(problem) => refuse(problem, record),
     };
     if let Ok(id) = id {
@@ -72,11 +83,7 @@ fn refuse(problem: Problem, mut record: Record) -> Response {
 }
 
 impl Desk {
-    async fn answer(
-        &self,
-        request: Request,
-        record: &mut Record,
-    ) -> Result<(Answer, OwnedSemaphorePermit), Problem> {
+    async fn answer(&self, request: Request, record: &mut Record) -> Result<Granted, Problem> {
         let (parts, body) = request.into_parts();
         if parts.method != Method::POST {
             return Err(Problem::method_not_allowed("POST"));
@@ -91,11 +98,8 @@ impl Desk {
         self.allowed.check_origin(&parts.headers)?;
         check_type(&parts.headers)?;
 
-        let peer = parts
-            .extensions
-            .get::<Peer>()
-            .map_or(std::net::Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip());
-        let from = client::address_of(peer, &parts.headers, self.settings.trusted_proxies);
+        let peer = parts.extensions.get::<Peer>().cloned().unwrap_or_default();
+        let from = client::address_of(peer.address, &parts.headers, self.settings.trusted_proxies);
         let client = match &self.hook {
             Some(hook) => hook.ask(&self.web, &parts.headers, from).await?,
             None => Client::of_address(from),
@@ -121,20 +125,22 @@ impl Desk {
             )
             .after(Duration::from_secs(1))
         })?;
-        let reservation = self
-            .books
-            .limits
-            .reserve(&client, question.read.saturating_add(question.written))
-            .await?;
+        let reservation =
+            self.books.reserve(&client, question.read.saturating_add(question.written)).await?;
         record.has_reserved(reservation);
-        // Until more is known: who goes away now has had the question read.
-        record.usage = Usage { read: question.read, written: 0 };
-        let answer = upstream
-            .ask(question.body, parts.headers.get(header::ACCEPT))
-            .await
-            .inspect_err(|_| record.usage = Usage::default())?;
-        record.first_byte();
-        Ok((answer, slot))
+        record.cost = Cost::Unknown;
+        match upstream.ask(question.body, parts.headers.get(header::ACCEPT)).await {
+            Ok(answer) => {
+                record.first_byte();
+                Ok(Granted { answer, read: question.read, slot, hang_up: peer.hang_up })
+            }
+            Err(Unanswered { problem, is_free }) => {
+                if is_free {
+                    record.cost = Cost::Nothing;
+                }
+                Err(problem)
+            }
+        }
     }
 
     async fn read(&self, body: Body) -> Result<Vec<u8>, Problem> {
@@ -174,63 +180,68 @@ impl Desk {
 
     /// Everything is passed on as it is, but for the model's name where the operator has set one.
     fn understand(&self, body: &[u8]) -> Result<Question, Problem> {
-        let mut fields: BTreeMap<String, Box<RawValue>> =
-            serde_json::from_slice(body).map_err(|_| {
-                Problem::new(StatusCode::BAD_REQUEST, "bad_json", "The body is not a JSON object.")
-            })?;
-        let number =
-            |name: &str| fields.get(name).and_then(|value| value.get().parse::<u64>().ok());
-        let answers = number("n").unwrap_or(1);
+        let mut fields: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(body)
+            .map_err(|_| Problem::bad_json("The body is not a JSON object."))?;
+        let answers = positive(&fields, "n")?.unwrap_or(1);
         if answers > MAX_PARALLEL_ANSWERS {
-            return Err(Problem::new(
-                StatusCode::BAD_REQUEST,
-                "bad_json",
-                format!("n is at most {MAX_PARALLEL_ANSWERS}."),
-            ));
+            return Err(Problem::bad_json(format!("n is at most {MAX_PARALLEL_ANSWERS}.")));
         }
-        let longest = number("max_completion_tokens")
-            .or_else(|| number("max_tokens"))
+        // Which of the two an upstream heeds is not known here.
+        let longest = positive(&fields, "max_completion_tokens")?
+            .max(positive(&fields, "max_tokens")?)
             .unwrap_or(self.settings.expected_answer);
+        if fields.get("stream").is_some_and(|value| value.get() == "true") {
+            ask_for_usage(&mut fields)?;
+        }
         if let Some(model) = self.settings.upstream_model.as_ref().and_then(Option::as_ref)
             && let Ok(name) = to_raw_value(model)
         {
             fields.insert("model".to_owned(), name);
         }
-        let body = serde_json::to_vec(&fields).map_err(|_| {
-            Problem::new(StatusCode::BAD_REQUEST, "bad_json", "The body cannot be passed on.")
-        })?;
+        let body = serde_json::to_vec(&fields)
+            .map_err(|_| Problem::bad_json("The body cannot be passed on."))?;
         Ok(Question { read: estimate(body.len()), written: longest.saturating_mul(answers), body })
     }
 
-    async fn pass_on(
-        &self,
-        Answer { kind, body }: Answer,
-        slot: OwnedSemaphorePermit,
-        mut record: Record,
-    ) -> Response {
+    async fn pass_on(&self, granted: Granted, mut record: Record) -> Response {
+        let Granted { answer: Answer { kind, body }, read, slot, hang_up } = granted;
         let deadline = Instant::now() + self.settings.answer_timeout;
+        let fuse = Fuse::light(hang_up, deadline + self.settings.client_timeout);
+        let held = (slot, fuse);
         match kind {
             Kind::Stream => {
-                let meter = StreamMeter::new(record.usage.read);
                 let passing = Passing {
                     body,
-                    meter,
+                    meter: StreamMeter::new(read),
                     deadline,
                     record,
                     pause: self.settings.upstream_timeout,
                     most: self.settings.max_answer,
-                    _slot: slot,
+                    _held: held,
                 };
                 let body = Body::from_stream(stream::try_unfold(passing, Passing::next));
                 ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response()
             }
             Kind::Whole => match within(deadline, self.collect(body)).await {
-                Ok(bytes) => match of_document(&bytes, record.usage.read) {
+                Ok(bytes) => match of_document(&bytes, read) {
                     Some(usage) => {
-                        record.usage = usage;
-                        record.outcome = "answered";
-                        record.passed_on(bytes.len());
-                        ([(header::CONTENT_TYPE, "application/json")], bytes).into_response()
+                        record.cost = Cost::Known(usage);
+                        let length = bytes.len();
+                        // Until it is taken it counts as running.
+                        let body = Body::from_stream(stream::unfold(
+                            (Some(bytes), record, held),
+                            |(bytes, mut record, held)| async move {
+                                record.outcome = "answered";
+                                let bytes = bytes?;
+                                record.passed_on(bytes.len());
+                                Some((Ok::<_, BrokenOff>(bytes), (None, record, held)))
+                            },
+                        ));
+                        let head = [
+                            (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+                            (header::CONTENT_LENGTH, length.into()),
+                        ];
+                        (head, body).into_response()
                     }
                     None => refuse(malformed(), record),
                 },
@@ -251,6 +262,33 @@ impl Desk {
             },
         )
     }
+}
+
+/// What stands in a field that wants a whole number above 0; other numbers would be read one way here and another way there.
+fn positive(fields: &BTreeMap<String, Box<RawValue>>, name: &str) -> Result<Option<u64>, Problem> {
+    match fields.get(name).map(|value| value.get()) {
+        None | Some("null") => Ok(None),
+        Some(text) => match text.parse::<NonZeroU64>() {
+            Ok(number) => Ok(Some(number.get())),
+            Err(_) => Err(Problem::bad_json(format!("{name} is a whole number above 0."))),
+        },
+    }
+}
+
+/// Else a client could choose that its tokens are guessed.
+fn ask_for_usage(fields: &mut BTreeMap<String, Box<RawValue>>) -> Result<(), Problem> {
+    const NAME: &str = "stream_options";
+    let given = fields.get(NAME).map_or("null", |value| value.get());
+    let options: Option<BTreeMap<String, Box<RawValue>>> = serde_json::from_str(given)
+        .map_err(|_| Problem::bad_json(format!("{NAME} is an object.")))?;
+    let mut options = options.unwrap_or_default();
+    if let Ok(yes) = to_raw_value(&true) {
+        options.insert("include_usage".to_owned(), yes);
+    }
+    if let Ok(options) = to_raw_value(&options) {
+        fields.insert(NAME.to_owned(), options);
+    }
+    Ok(())
 }
 
 async fn within<T>(
@@ -285,7 +323,25 @@ struct Passing {
     pause: Duration,
     most: u64,
     record: Record,
-    _slot: OwnedSemaphorePermit,
+    _held: (OwnedSemaphorePermit, Fuse),
+}
+
+/// Ends a connection at its time unless it is dropped before: a client that takes an answer byte by byte never lets the body come to its end.
+struct Fuse(JoinHandle<()>);
+
+impl Fuse {
+    fn light(hang_up: Arc<Notify>, at: Instant) -> Self {
+        Self(tokio::spawn(async move {
+            sleep_until(at).await;
+            hang_up.notify_one();
+        }))
+    }
+}
+
+impl Drop for Fuse {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// Why an answer breaks off. The client sees its connection end in the midst of the body, and so takes no half answer for a whole one.
@@ -303,6 +359,9 @@ impl std::error::Error for BrokenOff {}
 impl Passing {
     async fn next(mut self) -> Result<Option<(Bytes, Self)>, BrokenOff> {
         loop {
+            if Instant::now() >= self.deadline {
+                return Err(self.break_off("upstream_timeout"));
+            }
             let patience = self.deadline.min(Instant::now() + self.pause);
             let frame = match timeout_at(patience, self.body.frame()).await {
                 Err(_) => return Err(self.break_off("upstream_timeout")),
@@ -320,7 +379,9 @@ impl Passing {
                 return Err(self.break_off("answer_too_long"));
             }
             self.meter.see(&piece);
-            self.record.usage = self.meter.usage();
+            if let Some(usage) = self.meter.usage() {
+                self.record.cost = Cost::Known(usage);
+            }
             self.record.passed_on(piece.len());
             return Ok(Some((piece, self)));
         }

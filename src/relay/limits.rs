@@ -72,9 +72,7 @@ impl Limits {
     pub(crate) async fn admit(&self, client: &Client) -> Result<(), Problem> {
         let wait = match self {
             Self::Local(limits) => limits.admit(client),
-            Self::Shared(limits) => {
-                limits.admit(client).await.map_err(|error| unavailable(&error))?
-            }
+            Self::Shared(limits) => limits.admit(client).await.map_err(unavailable)?,
         };
         match wait {
             None => Ok(()),
@@ -101,9 +99,7 @@ impl Limits {
             Reservation { client: client.clone(), day: now / SECONDS_OF_A_DAY, tokens };
         let outcome = match self {
             Self::Local(limits) => limits.reserve(&reservation),
-            Self::Shared(limits) => {
-                limits.reserve(&reservation).await.map_err(|error| unavailable(&error))?
-            }
+            Self::Shared(limits) => limits.reserve(&reservation).await.map_err(unavailable)?,
         };
         let until_tomorrow = Duration::from_secs(SECONDS_OF_A_DAY - now % SECONDS_OF_A_DAY);
         match outcome {
@@ -128,24 +124,18 @@ impl Limits {
         match self {
             Self::Local(limits) => limits.settle(reservation, spent),
             Self::Shared(limits) => {
-                if let Err(error) = limits.settle(reservation, spent).await {
+                if let Err(why) = limits.settle(reservation, spent).await {
                     // What was set aside stays counted: too much rather than too little.
-                    tracing::warn!(%error, "what was spent could not be settled");
+                    tracing::warn!(why, "what was spent could not be settled");
                 }
             }
         }
     }
 }
 
-/// Without limits nobody is let through: they are what stands between a client and the operator's bill.
-fn unavailable(error: &redis::RedisError) -> Problem {
-    tracing::error!(%error, "the limits cannot be read");
-    Problem::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "limits_unavailable",
-        "Limits cannot be checked at the moment.",
-    )
-    .after(Duration::from_secs(5))
+fn unavailable(why: String) -> Problem {
+    tracing::error!(why, "the limits cannot be read");
+    Problem::unavailable_limits()
 }
 
 fn seconds_now() -> u64 {

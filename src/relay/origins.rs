@@ -1,6 +1,6 @@
 //! Whose pages may ask: origins as browsers name them, and what a request says about where it comes from.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
@@ -47,20 +47,28 @@ impl FromStr for Origin {
 #[derive(Clone, Debug)]
 pub(crate) struct Allowed {
     origins: Vec<Origin>,
-    /// The names under which this server is its visitors' own, where nobody else can reach it.
-    own_hosts: Option<[String; 3]>,
+    /// The names that it answers to, where nobody else can reach it: its own, and those of the origins, for a web server before it.
+    hosts: Option<Vec<String>>,
 }
 
 impl Allowed {
     pub(crate) fn new(mut origins: Vec<Origin>, address: IpAddr, port: u16) -> Self {
-        let own_hosts = address
-            .is_loopback()
-            .then(|| ["127.0.0.1", "localhost", "[::1]"].map(|host| format!("{host}:{port}")));
-        for host in own_hosts.iter().flatten() {
-            // A port that browsers leave out is left out here too.
-            origins.extend(format!("http://{host}").parse());
+        if !address.is_loopback() {
+            return Self { origins, hosts: None };
         }
-        Self { origins, own_hosts }
+        let own = [
+            SocketAddr::new(address, port).to_string(),
+            format!("localhost:{port}"),
+            format!("127.0.0.1:{port}"),
+            format!("[::1]:{port}"),
+        ];
+        // A port that browsers leave out is left out here too.
+        origins.extend(own.iter().filter_map(|host| format!("http://{host}").parse().ok()));
+        let names = origins
+            .iter()
+            .filter_map(|origin| Some(host_of(origin.as_str().split_once("://")?.1)?.to_owned()));
+        let hosts = Some(names.collect());
+        Self { origins, hosts }
     }
 
     /// The value for Access-Control-Allow-Origin, where this origin may ask.
@@ -74,20 +82,15 @@ impl Allowed {
         headers: &HeaderMap,
         of_uri: Option<&str>,
     ) -> Result<(), Problem> {
-        let Some(own) = &self.own_hosts else { return Ok(()) };
+        let Some(hosts) = &self.hosts else { return Ok(()) };
         let host = headers
             .get(header::HOST)
             .and_then(|host| host.to_str().ok())
             .or(of_uri)
-            .unwrap_or_default();
-        let name = host
-            .rsplit_once(':')
-            .filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()))
-            .map_or(host, |(name, _)| name);
-        let is_own = own
-            .iter()
-            .any(|own| own.rsplit_once(':').is_some_and(|(own, _)| own.eq_ignore_ascii_case(name)));
-        if is_own { Ok(()) } else { Err(Problem::wrong_host()) }
+            .and_then(host_of);
+        let is_known =
+            host.is_some_and(|host| hosts.iter().any(|known| known.eq_ignore_ascii_case(host)));
+        if is_known { Ok(()) } else { Err(Problem::wrong_host()) }
     }
 
     /// The key is spent on behalf of known pages only. Browsers name the origin of every POST; programs name none, and are
@@ -101,6 +104,16 @@ impl Allowed {
         };
         if allowed { Ok(()) } else { Err(Problem::foreign_origin()) }
     }
+}
+
+/// Without the port.
+fn host_of(authority: &str) -> Option<&str> {
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    let host = authority
+        .rsplit_once(':')
+        .filter(|(_, port)| is_port(port))
+        .map_or(authority, |(host, _)| host);
+    (!host.is_empty()).then_some(host)
 }
 
 #[cfg(test)]
@@ -165,6 +178,13 @@ mod tests {
         for host in ["evil.example:8080", "127.0.0.1.evil.example", "", "[::2]:8080"] {
             assert!(own.check_host(&with("host", host), None).is_err(), "{host}");
         }
+        let behind = Allowed::new(
+            vec!["https://app.example.com".parse().unwrap()],
+            Ipv4Addr::LOCALHOST.into(),
+            8080,
+        );
+        assert!(behind.check_host(&with("host", "app.example.com"), None).is_ok());
+        assert!(behind.check_host(&with("host", "evil.example"), None).is_err());
         let reachable = Allowed::new(Vec::new(), Ipv4Addr::UNSPECIFIED.into(), 8080);
         assert!(reachable.check_host(&with("host", "app.example.com"), None).is_ok());
     }

@@ -120,7 +120,13 @@ async fn file(folder: Option<ServeDir>, request: Request, cache: &'static str) -
     if let Err(problem) = only_reading(request.method()) {
         return problem.into_response();
     }
-    let path = request.uri().path().to_ascii_lowercase().replace("%2e", ".");
+    let path = request
+        .uri()
+        .path()
+        .to_ascii_lowercase()
+        .replace("%2e", ".")
+        .replace("%2f", "/")
+        .replace("%5c", "/");
     let is_hidden = path.split('/').any(|part| part.starts_with('.'));
     let served = match folder {
         Some(folder) if !is_hidden => serve(folder, request).await,

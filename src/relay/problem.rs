@@ -61,6 +61,20 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "foreign_origin", "This page may not ask here.")
     }
 
+    pub(crate) fn bad_json(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_json", message)
+    }
+
+    /// Without limits nobody is let through: they are what stands between a client and the operator's bill.
+    pub(crate) fn unavailable_limits() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "limits_unavailable",
+            "Limits cannot be checked at the moment.",
+        )
+        .after(Duration::from_secs(5))
+    }
+
     pub(crate) fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", "There is no such file.")
     }

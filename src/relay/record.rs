@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
 use crate::client::Client;
 use crate::limits::{Limits, Reservation};
 use crate::metrics::{Counted, Metrics};
+use crate::problem::Problem;
 use crate::usage::Usage;
 
 /// Nobody says so when a client goes away: the request is dropped.
@@ -23,11 +26,21 @@ pub(crate) struct Record {
     request_bytes: usize,
     pub(crate) answer_bytes: u64,
     pub(crate) outcome: &'static str,
-    /// What is settled is spent, even if nobody waits for the answer any more.
-    pub(crate) usage: Usage,
+    pub(crate) cost: Cost,
     reservation: Option<Reservation>,
     books: Arc<Books>,
     _running: Counted,
+}
+
+/// What is known of what a request cost.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Cost {
+    /// It did not reach the upstream, or was refused there.
+    Nothing,
+    /// It was sent, and nobody has said what it cost: what was set aside stays counted.
+    Unknown,
+    /// Reported, or counted from what came.
+    Known(Usage),
 }
 
 /// Where records are written to.
@@ -48,7 +61,7 @@ impl Record {
             request_bytes: 0,
             answer_bytes: 0,
             outcome: CLIENT_LEFT,
-            usage: Usage::default(),
+            cost: Cost::Nothing,
             reservation: None,
             books: Arc::clone(books),
             _running: Counted::new(&books.metrics.running),
@@ -85,9 +98,11 @@ impl Drop for Record {
     fn drop(&mut self) {
         let elapsed = self.started.elapsed();
         self.books.metrics.ended(self.outcome, elapsed);
-        if self.usage != Usage::default() {
-            self.books.metrics.spent(self.usage);
-        }
+        let usage = match self.cost {
+            Cost::Known(usage) => usage,
+            Cost::Nothing | Cost::Unknown => Usage::default(),
+        };
+        self.books.metrics.spent(usage);
         let client = self.client.as_ref().map(ToString::to_string).unwrap_or_default();
         tracing::info!(
             request = self.id,
@@ -95,18 +110,41 @@ impl Drop for Record {
             outcome = self.outcome,
             request_bytes = self.request_bytes,
             answer_bytes = self.answer_bytes,
-            tokens_read = self.usage.read,
-            tokens_written = self.usage.written,
+            tokens_read = usage.read,
+            tokens_written = usage.written,
             milliseconds = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
             "completion"
         );
         if let Some(reservation) = self.reservation.take()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+            && self.cost != Cost::Unknown
         {
-            let books = Arc::clone(&self.books);
-            let spent = self.usage.total();
-            self.books
-                .settlements
+            self.books.settle(reservation, usage.total());
+        }
+    }
+}
+
+impl Books {
+    /// Sets tokens aside. Where whoever asked is gone before the answer is there, they are given back.
+    pub(crate) async fn reserve(
+        self: &Arc<Self>,
+        client: &Client,
+        tokens: u64,
+    ) -> Result<Reservation, Problem> {
+        let (send, receive) = oneshot::channel();
+        let (books, client) = (Arc::clone(self), client.clone());
+        self.settlements.spawn(async move {
+            if let Err(Ok(reservation)) = send.send(books.limits.reserve(&client, tokens).await) {
+                books.limits.settle(&reservation, 0).await;
+            }
+        });
+        receive.await.unwrap_or_else(|_| Err(Problem::unavailable_limits()))
+    }
+
+    /// Replaces what was set aside by what was spent, also when nobody waits for it any more.
+    fn settle(self: &Arc<Self>, reservation: Reservation, spent: u64) {
+        if let Ok(runtime) = Handle::try_current() {
+            let books = Arc::clone(self);
+            self.settlements
                 .spawn_on(async move { books.limits.settle(&reservation, spent).await }, &runtime);
         }
     }

@@ -1,17 +1,16 @@
 //! The server: what listens where, the connections with their time limits, and an end that lets running answers finish.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, Method, StatusCode, header};
+use axum::http::{HeaderName, Method, header};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::any;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -20,8 +19,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_io_timeout::TimeoutStream;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
@@ -34,19 +34,33 @@ use crate::limits::Limits;
 use crate::metrics::{self, Counted, Metrics};
 use crate::origins::Allowed;
 use crate::page::{self, Files, Headers};
-use crate::problem::Problem;
 use crate::record::Books;
 use crate::settings::Settings;
 use crate::upstream::{Upstream, Web};
 
 /// A failed `accept` (too many open files) is tried again after this.
 const PAUSE: Duration = Duration::from_millis(100);
+/// What was spent is written down in this time at the end.
+const SETTLING: Duration = Duration::from_secs(5);
 /// Browsers ask again after an hour whether they may ask.
 const PREFLIGHT_AGE: Duration = Duration::from_secs(3600);
 
-/// Where a connection came from; beside every request.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
+/// Heads are shorter; a buffer grows to this before it is known who sends.
+const MAX_BUFFER_BYTES: usize = 64 * 1024;
+
+/// A connection's other end; beside every request.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    pub(crate) address: IpAddr,
+    /// Ends the connection.
+    pub(crate) hang_up: Arc<Notify>,
+}
+
+impl Default for Peer {
+    fn default() -> Self {
+        Self { address: Ipv4Addr::UNSPECIFIED.into(), hang_up: Arc::default() }
+    }
+}
 
 /// A server that listens, and serves when it is run.
 #[derive(Debug)]
@@ -56,7 +70,6 @@ pub struct Server {
     settings: Settings,
     router: Router,
     books: Arc<Books>,
-    ending: Arc<AtomicBool>,
 }
 
 impl Server {
@@ -78,9 +91,8 @@ impl Server {
             metrics: Arc::new(Metrics::new()),
             settlements: TaskTracker::new(),
         });
-        let ending = Arc::new(AtomicBool::new(false));
-        let router = router(&settings, &allowed, &books, &ending)?;
-        Ok(Self { listener, metrics_listener, settings, router, books, ending })
+        let router = router(&settings, &allowed, &books)?;
+        Ok(Self { listener, metrics_listener, settings, router, books })
     }
 
     /// Where it listens.
@@ -98,12 +110,13 @@ impl Server {
 
     /// Serves until `stop` ends; then takes no new connections, and gives the running answers the settings' grace.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let Self { listener, metrics_listener, settings, router, books, ending } = self;
+        let Self { listener, metrics_listener, settings, router, books } = self;
         let metrics = metrics_listener.map(|listener| {
             let routes = metrics::routes(Arc::clone(&books.metrics));
             tokio::spawn(async move { drop(axum::serve(listener, routes).await) })
         });
-        let connections = GracefulShutdown::new();
+        let graceful = GracefulShutdown::new();
+        let (connections, cut) = (TaskTracker::new(), CancellationToken::new());
         let slots = Arc::new(Semaphore::new(settings.max_connections));
         tokio::pin!(stop);
         loop {
@@ -121,29 +134,35 @@ impl Server {
             // One too many is closed at once: waiting would only keep it open.
             let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else { continue };
             let counted = Counted::new(&books.metrics.connections);
-            let conversation = converse(
-                stream,
-                peer,
-                router.clone(),
-                settings.client_timeout,
-                connections.watcher(),
-            );
-            tokio::spawn(async move {
-                conversation.await;
+            let conversation =
+                converse(stream, peer, router.clone(), settings.client_timeout, graceful.watcher());
+            let cut = cut.clone();
+            connections.spawn(async move {
+                cut.run_until_cancelled(conversation).await;
                 drop((slot, counted));
             });
         }
-        ending.store(true, Ordering::Relaxed);
         drop(listener);
         tracing::info!(
             seconds = settings.grace.as_secs_f64(),
             "ending: running answers may finish"
         );
-        if tokio::time::timeout(settings.grace, connections.shutdown()).await.is_err() {
-            tracing::warn!("answers were cut off at the end");
+        if tokio::time::timeout(settings.grace, graceful.shutdown()).await.is_err()
+            && books.metrics.running.get() > 0
+        {
+            tracing::warn!(
+                answers = books.metrics.running.get(),
+                "answers were cut off at the end"
+            );
         }
+        // Also what is cut off is settled.
+        cut.cancel();
+        connections.close();
+        connections.wait().await;
         books.settlements.close();
-        drop(tokio::time::timeout(settings.grace, books.settlements.wait()).await);
+        if tokio::time::timeout(SETTLING, books.settlements.wait()).await.is_err() {
+            tracing::warn!("not everything that was spent could be settled");
+        }
         if let Some(metrics) = metrics {
             metrics.abort();
         }
@@ -178,24 +197,29 @@ async fn converse(
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(patience));
     let router = TowerToHyperService::new(router);
+    let peer = Peer { address: peer.ip(), hang_up: Arc::default() };
+    let hang_up = Arc::clone(&peer.hang_up);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(peer.clone());
         router.call(request)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(patience)
+        .max_buf_size(MAX_BUFFER_BYTES)
         .serve_connection(TokioIo::new(Box::pin(stream)), service);
     // How a connection ends is the client's affair; what became of its requests is in the log.
-    drop(watcher.watch(connection).await);
+    tokio::select! {
+        ended = watcher.watch(connection) => drop(ended),
+        () = hang_up.notified() => {}
+    }
 }
 
 fn router(
     settings: &Settings,
     allowed: &Arc<Allowed>,
     books: &Arc<Books>,
-    ending: &Arc<AtomicBool>,
 ) -> Result<Router, String> {
     let web = Web::new()?;
     let desk = Arc::new(Desk {
@@ -230,22 +254,11 @@ fn router(
 
     let headers =
         Arc::new(Headers { isolation: !settings.no_isolation, allowed: Arc::clone(allowed) });
-    let health = Arc::clone(ending);
     Ok(Router::new()
-        .route("/healthz", any(move || std::future::ready(healthy(&health))))
+        .route("/healthz", any(async || "ok\n"))
         .merge(completions)
         .merge(served)
         .layer(middleware::from_fn_with_state(headers, page::guard)))
-}
-
-/// For load balancers: 503 once the server is ending.
-fn healthy(ending: &AtomicBool) -> Response {
-    if ending.load(Ordering::Relaxed) {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "ending", "This server is ending.")
-            .into_response()
-    } else {
-        "ok\n".into_response()
-    }
 }
 
 /// Paths without their queries, which may hold anything.

@@ -58,19 +58,19 @@ pub struct Settings {
     pub trusted_proxies: usize,
 
     /// Requests that a client may make in a minute, on average.
-    #[arg(long, env = "FRONTDESK_RATE", default_value = "60")]
+    #[arg(long, env = "FRONTDESK_RATE", default_value = "60", value_parser = rate)]
     pub rate: NonZeroU32,
     /// Requests that a client may make at once.
     #[arg(long, env = "FRONTDESK_BURST", default_value = "20")]
     pub burst: NonZeroU32,
     /// Tokens, read and written, that a client may spend in a day (UTC).
-    #[arg(long, env = "FRONTDESK_CLIENT_BUDGET", default_value_t = 200_000)]
+    #[arg(long, env = "FRONTDESK_CLIENT_BUDGET", default_value_t = 200_000, value_parser = tokens())]
     pub client_budget: u64,
     /// Tokens that all clients together may spend in a day (UTC).
-    #[arg(long, env = "FRONTDESK_TOTAL_BUDGET", default_value_t = 20_000_000)]
+    #[arg(long, env = "FRONTDESK_TOTAL_BUDGET", default_value_t = 20_000_000, value_parser = tokens())]
     pub total_budget: u64,
     /// Tokens that an answer is taken to have until it is known, where the request sets no maximum.
-    #[arg(long, env = "FRONTDESK_EXPECTED_ANSWER", default_value_t = 1024)]
+    #[arg(long, env = "FRONTDESK_EXPECTED_ANSWER", default_value_t = 1024, value_parser = tokens())]
     pub expected_answer: u64,
     /// Where several of these servers keep their limits together, e.g. redis://127.0.0.1/; without it each has its own.
     #[arg(long, env = "FRONTDESK_REDIS_URL", hide_env_values = true)]
@@ -160,6 +160,21 @@ impl Settings {
             return Err("FRONTDESK_UPSTREAM_KEY has characters that no header can carry".to_owned());
         }
         Ok(())
+    }
+}
+
+/// Budgets are exact up to here, in whatever keeps them.
+pub(crate) const MOST_TOKENS: u64 = 1 << 53;
+
+fn tokens() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(1..=MOST_TOKENS)
+}
+
+/// Redis keeps times in microseconds, so there are no shorter intervals.
+fn rate(text: &str) -> Result<NonZeroU32, String> {
+    match text.parse() {
+        Ok(rate) if NonZeroU32::get(rate) <= 60_000_000 => Ok(rate),
+        _ => Err("it is not a whole number from 1 to 60000000".to_owned()),
     }
 }
 

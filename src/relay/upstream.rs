@@ -18,6 +18,7 @@ use crate::settings::Settings;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+const KEEPALIVE: Duration = Duration::from_secs(15);
 /// Connections to the upstream that are kept for the next request.
 const MAX_IDLE: usize = 64;
 const AGENT: HeaderValue =
@@ -37,13 +38,15 @@ impl Web {
         let mut sockets = HttpConnector::new();
         sockets.set_connect_timeout(Some(CONNECT_TIMEOUT));
         sockets.set_nodelay(true);
+        // A connection whose other end is gone without a word is not kept for the next request.
+        sockets.set_keepalive(Some(KEEPALIVE));
         sockets.enforce_http(false);
         let connector = HttpsConnectorBuilder::new()
             .with_provider_and_native_roots(Arc::new(rustls::crypto::ring::default_provider()))
             .map_err(|error| format!("this machine's root certificates cannot be read: {error}"))?
             .https_or_http()
+            // Connections of HTTP/2 are shared: one client that takes nothing would hold up all others.
             .enable_http1()
-            .enable_http2()
             .wrap_connector(sockets);
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
@@ -80,6 +83,14 @@ pub(crate) struct Answer {
     pub(crate) body: Incoming,
 }
 
+/// No good answer.
+#[derive(Debug)]
+pub(crate) struct Unanswered {
+    pub(crate) problem: Problem,
+    /// The upstream did not hear of the request, or refused it; else it may have worked, and be paid.
+    pub(crate) is_free: bool,
+}
+
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
     /// One JSON document.
@@ -110,12 +121,12 @@ impl Upstream {
     }
 
     /// # Errors
-    /// What a client may know of an answer that is not good, or did not come.
+    /// What a client may know of an answer that is not good, or did not come, and whether it costs nothing.
     pub(crate) async fn ask(
         &self,
         body: Vec<u8>,
         accept: Option<&HeaderValue>,
-    ) -> Result<Answer, Problem> {
+    ) -> Result<Answer, Unanswered> {
         let mut request = Request::new(Body::from(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.address.clone();
@@ -129,16 +140,20 @@ impl Upstream {
             headers.insert(header::AUTHORIZATION, authorization.clone());
         }
         match timeout(self.timeout, self.web.send(request)).await {
-            Err(_) => Err(too_late()),
+            Err(_) => Err(Unanswered { problem: too_late(), is_free: false }),
             Ok(Err(error)) => {
                 tracing::warn!(error = %causes(&error), "the upstream could not be reached");
-                Err(Problem::new(
+                let problem = Problem::new(
                     StatusCode::BAD_GATEWAY,
                     "upstream_unreachable",
                     "The back office could not be reached.",
-                ))
+                );
+                Err(Unanswered { problem, is_free: error.is_connect() })
             }
-            Ok(Ok(response)) => self.judge(response).await,
+            Ok(Ok(response)) => {
+                let is_free = !response.status().is_success();
+                self.judge(response).await.map_err(|problem| Unanswered { problem, is_free })
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! How many tokens an answer cost: what the upstream reports, or else an estimate.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 /// A token of English text has about so many bytes; where nothing is reported, this is what is counted.
 const BYTES_OF_A_TOKEN: u64 = 4;
@@ -22,11 +23,29 @@ impl Usage {
     }
 }
 
-/// Where usage stands in an answer, and in the last piece of a streamed one.
+/// What is read of an answer, or of a piece of a streamed one.
 #[derive(Deserialize)]
-struct Reporting {
+struct Piece {
     #[serde(default)]
     usage: Option<Usage>,
+    #[serde(default)]
+    choices: Vec<Choice>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    #[serde(default)]
+    delta: Value,
+}
+
+/// Bytes of all texts in a value, of whatever name they have.
+fn text_bytes(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(values) => values.iter().map(text_bytes).sum(),
+        Value::Object(fields) => fields.values().map(text_bytes).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    }
 }
 
 /// About how many tokens a text of so many bytes has.
@@ -36,7 +55,7 @@ pub(crate) fn estimate(bytes: usize) -> u64 {
 
 /// Of a whole answer; `None` where it is no JSON object.
 pub(crate) fn of_document(bytes: &[u8], read: u64) -> Option<Usage> {
-    let Reporting { usage } = serde_json::from_slice(bytes).ok()?;
+    let Piece { usage, .. } = serde_json::from_slice(bytes).ok()?;
     Some(usage.unwrap_or(Usage { read, written: estimate(bytes.len()) }))
 }
 
@@ -47,13 +66,22 @@ pub(crate) struct StreamMeter {
     line: Vec<u8>,
     too_long: bool,
     events: u64,
+    text_bytes: usize,
     reported: Option<Usage>,
     done: bool,
 }
 
 impl StreamMeter {
     pub(crate) fn new(read: u64) -> Self {
-        Self { read, line: Vec::new(), too_long: false, events: 0, reported: None, done: false }
+        Self {
+            read,
+            line: Vec::new(),
+            too_long: false,
+            events: 0,
+            text_bytes: 0,
+            reported: None,
+            done: false,
+        }
     }
 
     pub(crate) fn see(&mut self, piece: &[u8]) {
@@ -71,9 +99,11 @@ impl StreamMeter {
         }
     }
 
-    /// What was reported, or else as much as came: most upstreams send one event a token.
-    pub(crate) fn usage(&self) -> Usage {
-        self.reported.unwrap_or(Usage { read: self.read, written: self.events })
+    /// What was reported, or else what came: an event is a token at the least, and so are four bytes of text. `None` where nothing came.
+    pub(crate) fn usage(&self) -> Option<Usage> {
+        let counted =
+            Usage { read: self.read, written: self.events.max(estimate(self.text_bytes)) };
+        self.reported.or((self.events > 0).then_some(counted))
     }
 
     /// Whether the stream said that it is whole.
@@ -89,11 +119,10 @@ impl StreamMeter {
                 self.done = true;
             } else {
                 self.events += 1;
-                // Most events report none and need no reading.
-                if mentions_usage(data) {
-                    let reporting: Option<Reporting> = serde_json::from_slice(data).ok();
-                    self.reported =
-                        reporting.and_then(|reporting| reporting.usage).or(self.reported);
+                if let Ok(Piece { usage, choices }) = serde_json::from_slice(data) {
+                    self.reported = usage.or(self.reported);
+                    self.text_bytes +=
+                        choices.iter().map(|choice| text_bytes(&choice.delta)).sum::<usize>();
                 }
             }
         } else if too_long {
@@ -101,11 +130,6 @@ impl StreamMeter {
         }
         self.line.clear();
     }
-}
-
-fn mentions_usage(data: &[u8]) -> bool {
-    const NAME: &[u8] = b"\"usage\"";
-    data.windows(NAME.len()).any(|window| window == NAME)
 }
 
 #[cfg(test)]
@@ -122,7 +146,7 @@ mod tests {
             for piece in STREAM.as_bytes().chunks(length) {
                 meter.see(piece);
             }
-            assert_eq!(meter.usage(), Usage { read: 42, written: 3 }, "pieces of {length}");
+            assert_eq!(meter.usage(), Some(Usage { read: 42, written: 3 }), "pieces of {length}");
             assert!(meter.is_done());
         }
     }
@@ -133,8 +157,16 @@ mod tests {
         meter.see(
             b"data: {}\n\ndata: {\"usage\": \"nonsense\"}\n\ndata: not json \"usage\"\n\ndata: {}",
         );
-        assert_eq!(meter.usage(), Usage { read: 7, written: 3 });
+        assert_eq!(meter.usage(), Some(Usage { read: 7, written: 3 }));
         assert!(!meter.is_done());
+    }
+
+    #[test]
+    fn many_tokens_in_one_event_are_many_tokens() {
+        let mut meter = StreamMeter::new(7);
+        assert_eq!(meter.usage(), None);
+        meter.see(b"data: {\"choices\":[{\"delta\":{\"content\":\"sixteen bytes ok\",\"reasoning\":{\"text\":\"and eight\"}}}]}\n\n");
+        assert_eq!(meter.usage(), Some(Usage { read: 7, written: 7 }));
     }
 
     #[test]
@@ -145,7 +177,7 @@ mod tests {
         }
         assert!(meter.line.capacity() <= 2 * MAX_LINE_BYTES, "{}", meter.line.capacity());
         meter.see(b"\ndata: {\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}\n");
-        assert_eq!(meter.usage(), Usage { read: 1, written: 2 });
+        assert_eq!(meter.usage(), Some(Usage { read: 1, written: 2 }));
     }
 
     #[test]

@@ -17,6 +17,9 @@ fn site() -> TempDir {
         ("models/minilm-l6.gguf", "GGUF model"),
         ("models/notes.txt", "no"),
         ("outside.txt", "no"),
+        ("outside.gguf", "no"),
+        ("page/assets/.hidden", "no"),
+        ("models/.hidden.gguf", "no"),
     ] {
         let path = folder.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -105,6 +108,12 @@ async fn nothing_outside_the_folders_is_served() {
         "/models",
         "/index.html%00",
         "/%ff",
+        "/assets/.hidden",
+        "/assets%2f.hidden",
+        "/assets%5c.hidden",
+        "/models/%2ehidden.gguf",
+        "/models/../outside.gguf",
+        "/models/..%2foutside.gguf",
     ] {
         relay.get(path).await.is(404, "not_found");
     }

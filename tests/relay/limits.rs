@@ -110,6 +110,51 @@ async fn a_client_has_a_budget_and_all_together_have_one() {
 }
 
 #[tokio::test]
+async fn what_was_sent_and_never_answered_is_counted_as_it_was_set_aside() {
+    let upstream = Upstream::start(Behaviour::Hang).await;
+    let options = ["--client-budget", "270", "--upstream-timeout", "0.2"];
+    let relay = Relay::start(Some(&upstream), &options).await;
+    // Twice 125 or so, and the third has no room.
+    relay.post(&small_question()).await.is(504, "upstream_timeout");
+    relay.post(&small_question()).await.is(504, "upstream_timeout");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    relay.post(&small_question()).await.is(429, "budget_spent");
+    // Nor does it help to know better than to wait.
+    let relay = Relay::start(Some(&upstream), &["--client-budget", "270"]).await;
+    for _ in 0..2 {
+        let (relay, question) = (&relay, small_question());
+        let impatient = tokio::time::timeout(Duration::from_millis(200), relay.post(&question));
+        assert!(impatient.await.is_err());
+    }
+    relay.expect_metric("frontdesk_relay_running", 0.0).await;
+    relay.post(&small_question()).await.is(429, "budget_spent");
+    // Where nobody was reached nothing was spent.
+    let nowhere =
+        ["--client-budget", "150", "--upstream", "http://127.0.0.1:1/v1/chat/completions"];
+    let relay = Relay::start(None, &nowhere).await;
+    for _ in 0..4 {
+        relay.post(&small_question()).await.is(502, "upstream_unreachable");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_cut_off_at_the_end_is_settled() {
+    let redis = Redis::start().await;
+    let upstream = Upstream::start(Behaviour::Silent).await;
+    let options = ["--redis", &redis.url(), "--client-budget", "240", "--grace", "0.3"];
+    let mut relay = Relay::start(Some(&upstream), &options).await;
+    let running = relay.open(ask(&small_question().replacen('{', "{\"stream\":true,", 1))).await;
+    relay.terminate();
+    assert!(relay.ended().await.success());
+    drop(running);
+    // As it was set aside it would be 125 and leave no room for another 125; its three events leave it.
+    upstream.behave(Behaviour::Answer);
+    let next = Relay::start(Some(&upstream), &options).await;
+    assert_eq!(next.post(&small_question()).await.status, 200);
+}
+
+#[tokio::test]
 async fn several_servers_count_together_in_redis() {
     let redis = Redis::start().await;
     let upstream = Upstream::start(Behaviour::Answer).await;

@@ -37,6 +37,26 @@ async fn what_makes_no_sense_never_reaches_the_upstream() {
 }
 
 #[tokio::test]
+async fn numbers_that_could_be_read_in_two_ways_are_refused() {
+    let upstream = Upstream::start(Behaviour::Answer).await;
+    let relay = Relay::start(Some(&upstream), &["--burst", "100"]).await;
+    for name in ["n", "max_tokens", "max_completion_tokens"] {
+        for wrong in ["0", "-1", "1.0", "1e2", "\"5\"", "true", "[1]", "99999999999999999999"] {
+            relay
+                .post(&format!("{{\"{name}\":{wrong},\"messages\":[]}}"))
+                .await
+                .is(400, "bad_json");
+        }
+        assert_eq!(relay.post(&format!("{{\"{name}\":null,\"messages\":[]}}")).await.status, 200);
+    }
+    relay
+        .post("{\"stream\":true,\"stream_options\":[1],\"messages\":[]}")
+        .await
+        .is(400, "bad_json");
+    assert_eq!(upstream.requests().len(), 3);
+}
+
+#[tokio::test]
 async fn without_an_upstream_it_says_so() {
     Relay::start(None, &[]).await.post(&question()).await.is(503, "no_upstream");
 }

@@ -37,6 +37,24 @@ async fn the_operator_names_the_model_and_all_else_is_passed_on_to_the_digit() {
 }
 
 #[tokio::test]
+async fn streams_report_what_they_cost_whether_the_client_asks_or_not() {
+    let upstream = Upstream::start(Behaviour::Answer).await;
+    let relay = Relay::start(Some(&upstream), &[]).await;
+    for (options, sent) in [
+        ("", r#"{"include_usage":true}"#),
+        (r#","stream_options":null"#, r#"{"include_usage":true}"#),
+        (
+            r#","stream_options":{"include_usage":false,"else":1}"#,
+            r#"{"else":1,"include_usage":true}"#,
+        ),
+    ] {
+        assert_eq!(relay.post(&format!("{{\"stream\":true{options}}}")).await.status, 200);
+        let (_, body) = upstream.requests().pop().unwrap();
+        assert_eq!(body, format!("{{\"stream\":true,\"stream_options\":{sent}}}"));
+    }
+}
+
+#[tokio::test]
 async fn nothing_of_the_clients_own_reaches_the_upstream() {
     let upstream = Upstream::start(Behaviour::Answer).await;
     let relay = Relay::start(Some(&upstream), &[]).await;

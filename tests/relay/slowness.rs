@@ -74,6 +74,44 @@ async fn an_answer_that_nobody_takes_is_given_up() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_taken_byte_by_byte_ends_with_its_time() {
+    let upstream = Upstream::start(Behaviour::Endless).await;
+    let options = ["--client-timeout", "1", "--answer-timeout", "1", "--max-answer", "1000000000"];
+    let relay = Relay::start(Some(&upstream), &options).await;
+    let mut stream = connect(&relay).await;
+    stream
+        .write_all(format!("{}{}", head(&relay, streamed().len()), streamed()).as_bytes())
+        .await
+        .unwrap();
+    // Enough for the system to pass some on each time, so that no write of the server waits for long.
+    let mut piece = vec![0; 64 * 1024];
+    let trickle = tokio::spawn(async move {
+        while let Ok(1..) = stream.read(&mut piece).await {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    });
+    eventually("let go", || async { upstream.open() == 0 }).await;
+    relay.expect_metric("frontdesk_relay_connections", 0.0).await;
+    trickle.abort();
+}
+
+#[tokio::test]
+async fn a_head_without_an_end_is_not_kept() {
+    let relay = Relay::start(None, &[]).await;
+    let mut stream = connect(&relay).await;
+    stream.write_all(b"GET / HTTP/1.1\r\nx: ").await.unwrap();
+    // Refused at the latest when its buffer is full, and so long before this.
+    for _ in 0..40 {
+        if stream.write_all(&[b'x'; 10_000]).await.is_err() {
+            break;
+        }
+    }
+    let answer = rest(stream).await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
+    relay.expect_metric("frontdesk_relay_connections", 0.0).await;
+}
+
+#[tokio::test]
 async fn too_many_at_once_are_sent_away_and_the_others_go_on() {
     let upstream = Upstream::start(Behaviour::Hang).await;
     let relay =

@@ -22,7 +22,7 @@ pub(crate) struct Local {
     spending: Mutex<Spending>,
 }
 
-/// Tokens of one day. Entries are made only by requests that the budget of all clients holds, which bounds them.
+/// Tokens of one day. Only who has spent some has an entry, and the budget of all clients bounds how many that are.
 #[derive(Debug, Default)]
 struct Spending {
     day: u64,
@@ -60,7 +60,8 @@ impl Local {
     pub(crate) fn reserve(&self, reservation: &Reservation) -> Result<(), Spent> {
         let Reservation { client, day, tokens } = reservation;
         let mut spending = lock(&self.spending);
-        if spending.day != *day {
+        // A clock that is set back a little must not give a new day's budget.
+        if *day > spending.day {
             *spending = Spending { day: *day, ..Spending::default() };
         }
         let of_client =
@@ -86,6 +87,9 @@ impl Local {
         spending.total = spending.total.saturating_add(spent).saturating_sub(reservation.tokens);
         if let Some(of_client) = spending.by_client.get_mut(&reservation.client) {
             *of_client = of_client.saturating_add(spent).saturating_sub(reservation.tokens);
+            if *of_client == 0 {
+                spending.by_client.remove(&reservation.client);
+            }
         }
     }
 }

@@ -4,7 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client as Server, RedisError, Script};
+use redis::io::tcp::TcpSettings;
+use redis::io::tcp::socket2::TcpKeepalive;
+use redis::{Client as Server, FromRedisValue, IntoConnectionInfo, Script, ScriptInvocation};
+use tokio::time::timeout;
 
 use super::{Allowance, Reservation, Spent};
 use crate::client::Client;
@@ -40,12 +43,18 @@ end
 return 0
 ";
 
-/// KEYS: as above. ARGV: what is added, negative where less was spent. A day that Redis has forgotten is over.
+/// KEYS: as above. ARGV: what is added, negative where less was spent. A day that Redis has forgotten is over, and nothing falls below 0.
 const SETTLE: &str = r"
 for _, key in ipairs(KEYS) do
-  if redis.call('EXISTS', key) == 1 then redis.call('INCRBY', key, ARGV[1]) end
+  if redis.call('EXISTS', key) == 1 and redis.call('INCRBY', key, ARGV[1]) < 0 then
+    redis.call('SET', key, 0, 'KEEPTTL')
+  end
 end
 ";
+
+const KEEPALIVE: Duration = Duration::from_secs(15);
+/// Numbers of scripts are exact up to here; no budget is larger.
+const MOST_TOKENS: u64 = crate::settings::MOST_TOKENS;
 
 /// Longer than a day, so that what ends after midnight finds its day.
 const SECONDS_KEPT: u64 = 2 * 86_400;
@@ -70,7 +79,14 @@ impl Shared {
     pub(crate) async fn connect(address: &str, allowance: Allowance) -> Result<Self, String> {
         // For rediss://; that another provider was installed before is as good.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let server = Server::open(address)
+        // A server that is gone without a word is noticed by the system, and connected to anew.
+        let patience = TcpSettings::default()
+            .set_user_timeout(2 * ANSWER_TIMEOUT)
+            .set_keepalive(TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE));
+        let server = address
+            .into_connection_info()
+            .map(|address| address.set_tcp_settings(patience))
+            .and_then(Server::open)
             .map_err(|error| format!("the address of Redis makes no sense: {error}"))?;
         let config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(ANSWER_TIMEOUT))
@@ -89,29 +105,28 @@ impl Shared {
         })
     }
 
-    pub(crate) async fn admit(&self, client: &Client) -> Result<Option<Duration>, RedisError> {
+    /// How long to wait, where the request comes too early.
+    pub(crate) async fn admit(&self, client: &Client) -> Result<Option<Duration>, String> {
         let rate = self.allowance.rate;
-        let wait: u64 = self
-            .admit
-            .key(format!("frontdesk:rate:{}", client.key()))
+        let mut invocation = self.admit.key(format!("frontdesk:rate:{}", client.key()));
+        invocation
             .arg(u64::try_from(rate.replenish_interval().as_micros()).unwrap_or(u64::MAX))
-            .arg(rate.burst_size().get())
-            .invoke_async(&mut self.redis.clone())
-            .await?;
+            .arg(rate.burst_size().get());
+        let wait: u64 = self.ask(&invocation).await?;
         Ok((wait > 0).then(|| Duration::from_micros(wait)))
     }
 
     pub(crate) async fn reserve(
         &self,
         reservation: &Reservation,
-    ) -> Result<Result<(), Spent>, RedisError> {
-        let outcome: u8 = keyed(&self.reserve, reservation)
-            .arg(reservation.tokens.min(i64::MAX as u64))
+    ) -> Result<Result<(), Spent>, String> {
+        let mut invocation = keyed(&self.reserve, reservation);
+        invocation
+            .arg(reservation.tokens.min(MOST_TOKENS))
             .arg(self.allowance.client_budget)
             .arg(self.allowance.total_budget)
-            .arg(SECONDS_KEPT)
-            .invoke_async(&mut self.redis.clone())
-            .await?;
+            .arg(SECONDS_KEPT);
+        let outcome: u8 = self.ask(&invocation).await?;
         Ok(match outcome {
             0 => Ok(()),
             1 => Err(Spent::Client),
@@ -119,21 +134,29 @@ impl Shared {
         })
     }
 
-    pub(crate) async fn settle(
-        &self,
-        reservation: &Reservation,
-        spent: u64,
-    ) -> Result<(), RedisError> {
-        let change =
-            i64::try_from(spent).unwrap_or(i64::MAX).saturating_sub_unsigned(reservation.tokens);
-        keyed(&self.settle, reservation).arg(change).invoke_async(&mut self.redis.clone()).await
+    pub(crate) async fn settle(&self, reservation: &Reservation, spent: u64) -> Result<(), String> {
+        let change = i64::try_from(spent.min(MOST_TOKENS))
+            .unwrap_or(i64::MAX)
+            .saturating_sub_unsigned(reservation.tokens);
+        let mut invocation = keyed(&self.settle, reservation);
+        invocation.arg(change);
+        self.ask(&invocation).await
+    }
+
+    /// One answer within the time that a request waits, new connections and all.
+    async fn ask<T: FromRedisValue>(&self, invocation: &ScriptInvocation<'_>) -> Result<T, String> {
+        let mut redis = self.redis.clone();
+        match timeout(ANSWER_TIMEOUT, invocation.invoke_async(&mut redis)).await {
+            Ok(answer) => answer.map_err(|error| error.to_string()),
+            Err(_) => Err("Redis took too long".to_owned()),
+        }
     }
 }
 
 fn keyed<'a>(
     script: &'a Script,
     Reservation { client, day, .. }: &Reservation,
-) -> redis::ScriptInvocation<'a> {
+) -> ScriptInvocation<'a> {
     let mut invocation = script.key(format!("frontdesk:spent:{day}:{}", client.key()));
     invocation.key(format!("frontdesk:spent:{day}:all"));
     invocation
