@@ -78,16 +78,17 @@ async fn an_answer_that_is_taken_byte_by_byte_ends_with_its_time() {
     let upstream = Upstream::start(Behaviour::Endless).await;
     let options = ["--client-timeout", "1", "--answer-timeout", "1", "--max-answer", "1000000000"];
     let relay = Relay::start(Some(&upstream), &options).await;
-    let mut stream = connect(&relay).await;
-    stream
-        .write_all(format!("{}{}", head(&relay, streamed().len()), streamed()).as_bytes())
-        .await
-        .unwrap();
-    // Enough for the system to pass some on each time, so that no write of the server waits for long.
-    let mut piece = vec![0; 64 * 1024];
+    // Little room on this side, so that the server gets rid of a little each time, and no write waits for long.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(relay.address).await.unwrap();
+    let request = format!("{}{}", head(&relay, streamed().len()), streamed());
+    stream.write_all(request.as_bytes()).await.unwrap();
+    upstream.arrival().await;
     let trickle = tokio::spawn(async move {
+        let mut piece = [0; 1024];
         while let Ok(1..) = stream.read(&mut piece).await {
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     });
     eventually("let go", || async { upstream.open() == 0 }).await;
