@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::net::Ipv4Addr;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,9 +15,8 @@ use futures_util::stream;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde_json::value::{RawValue, to_raw_value};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::client::{self, Client, Hook};
 use crate::origins::Allowed;
@@ -31,6 +31,8 @@ use crate::usage::{StreamMeter, estimate, of_document};
 const DRAINED: usize = 8;
 /// Where an operator sets it, and what clients are told by.
 const REQUEST_ID: &str = "x-request-id";
+/// Of a whole answer; between two of them the time is looked at.
+const PIECE_BYTES: usize = 32 * 1024;
 const MAX_PARALLEL_ANSWERS: u64 = 128;
 
 /// What relaying needs.
@@ -51,7 +53,6 @@ struct Granted {
     /// Tokens of the request, about.
     read: u64,
     slot: OwnedSemaphorePermit,
-    hang_up: Arc<Notify>,
 }
 
 /// A body that made sense.
@@ -98,8 +99,9 @@ impl Desk {
         self.allowed.check_origin(&parts.headers)?;
         check_type(&parts.headers)?;
 
-        let peer = parts.extensions.get::<Peer>().cloned().unwrap_or_default();
-        let from = client::address_of(peer.address, &parts.headers, self.settings.trusted_proxies);
+        let peer =
+            parts.extensions.get::<Peer>().map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0);
+        let from = client::address_of(peer, &parts.headers, self.settings.trusted_proxies);
         let client = match &self.hook {
             Some(hook) => hook.ask(&self.web, &parts.headers, from).await?,
             None => Client::of_address(from),
@@ -132,7 +134,7 @@ impl Desk {
         match upstream.ask(question.body, parts.headers.get(header::ACCEPT)).await {
             Ok(answer) => {
                 record.first_byte();
-                Ok(Granted { answer, read: question.read, slot, hang_up: peer.hang_up })
+                Ok(Granted { answer, read: question.read, slot })
             }
             Err(Unanswered { problem, is_free }) => {
                 if is_free {
@@ -204,10 +206,8 @@ impl Desk {
     }
 
     async fn pass_on(&self, granted: Granted, mut record: Record) -> Response {
-        let Granted { answer: Answer { kind, body }, read, slot, hang_up } = granted;
+        let Granted { answer: Answer { kind, body }, read, slot } = granted;
         let deadline = Instant::now() + self.settings.answer_timeout;
-        let fuse = Fuse::light(hang_up, deadline + self.settings.client_timeout);
-        let held = (slot, fuse);
         match kind {
             Kind::Stream => {
                 let passing = Passing {
@@ -217,7 +217,7 @@ impl Desk {
                     record,
                     pause: self.settings.upstream_timeout,
                     most: self.settings.max_answer,
-                    _held: held,
+                    _slot: slot,
                 };
                 let body = Body::from_stream(stream::try_unfold(passing, Passing::next));
                 ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response()
@@ -227,16 +227,8 @@ impl Desk {
                     Some(usage) => {
                         record.cost = Cost::Known(usage);
                         let length = bytes.len();
-                        // Until it is taken it counts as running.
-                        let body = Body::from_stream(stream::unfold(
-                            (Some(bytes), record, held),
-                            |(bytes, mut record, held)| async move {
-                                record.outcome = "answered";
-                                let bytes = bytes?;
-                                record.passed_on(bytes.len());
-                                Some((Ok::<_, BrokenOff>(bytes), (None, record, held)))
-                            },
-                        ));
+                        let handing = Handing { bytes, deadline, record, _slot: slot };
+                        let body = Body::from_stream(stream::try_unfold(handing, Handing::next));
                         let head = [
                             (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
                             (header::CONTENT_LENGTH, length.into()),
@@ -323,24 +315,33 @@ struct Passing {
     pause: Duration,
     most: u64,
     record: Record,
-    _held: (OwnedSemaphorePermit, Fuse),
+    _slot: OwnedSemaphorePermit,
 }
 
-/// Ends a connection at its time unless it is dropped before: a client that takes an answer byte by byte never lets the body come to its end.
-struct Fuse(JoinHandle<()>);
-
-impl Fuse {
-    fn light(hang_up: Arc<Notify>, at: Instant) -> Self {
-        Self(tokio::spawn(async move {
-            sleep_until(at).await;
-            hang_up.notify_one();
-        }))
-    }
+/// A whole answer on its way: until it is taken it counts as running.
+struct Handing {
+    bytes: Bytes,
+    deadline: Instant,
+    record: Record,
+    _slot: OwnedSemaphorePermit,
 }
 
-impl Drop for Fuse {
-    fn drop(&mut self) {
-        self.0.abort();
+impl Handing {
+    async fn next(mut self) -> Result<Option<(Bytes, Self)>, BrokenOff> {
+        if self.bytes.is_empty() {
+            return Ok(None);
+        }
+        if Instant::now() >= self.deadline {
+            self.record.outcome = "client_too_slow";
+            return Err(BrokenOff("client_too_slow"));
+        }
+        let piece = self.bytes.split_to(self.bytes.len().min(PIECE_BYTES));
+        self.record.passed_on(piece.len());
+        if self.bytes.is_empty() {
+            // Its length is known, so nobody asks for more than the last piece.
+            self.record.outcome = "answered";
+        }
+        Ok(Some((piece, self)))
     }
 }
 

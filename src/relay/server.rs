@@ -1,7 +1,7 @@
 //! The server: what listens where, the connections with their time limits, and an end that lets running answers finish.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -48,19 +48,9 @@ const PREFLIGHT_AGE: Duration = Duration::from_secs(3600);
 /// Heads are shorter; a buffer grows to this before it is known who sends.
 const MAX_BUFFER_BYTES: usize = 64 * 1024;
 
-/// A connection's other end; beside every request.
-#[derive(Clone, Debug)]
-pub(crate) struct Peer {
-    pub(crate) address: IpAddr,
-    /// Ends the connection.
-    pub(crate) hang_up: Arc<Notify>,
-}
-
-impl Default for Peer {
-    fn default() -> Self {
-        Self { address: Ipv4Addr::UNSPECIFIED.into(), hang_up: Arc::default() }
-    }
-}
+/// Where a connection came from; beside every request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// A server that listens, and serves when it is run.
 #[derive(Debug)]
@@ -197,11 +187,9 @@ async fn converse(
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(patience));
     let router = TowerToHyperService::new(router);
-    let peer = Peer { address: peer.ip(), hang_up: Arc::default() };
-    let hang_up = Arc::clone(&peer.hang_up);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(peer.clone());
+        request.extensions_mut().insert(Peer(peer.ip()));
         router.call(request)
     });
     let connection = http1::Builder::new()
@@ -210,10 +198,7 @@ async fn converse(
         .max_buf_size(MAX_BUFFER_BYTES)
         .serve_connection(TokioIo::new(Box::pin(stream)), service);
     // How a connection ends is the client's affair; what became of its requests is in the log.
-    tokio::select! {
-        ended = watcher.watch(connection) => drop(ended),
-        () = hang_up.notified() => {}
-    }
+    drop(watcher.watch(connection).await);
 }
 
 fn router(
