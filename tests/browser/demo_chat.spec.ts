@@ -1,6 +1,6 @@
 /** The demo's tab “Chat” with the real model: several turns, streaming without a shift, stop, overflow, mode, keyboard, what is announced. */
 import type { Page } from '@playwright/test';
-import { ANSWER_TIMEOUT_MS, counter, expect, expectAccessible, expectNothingLeft, firstVisit, ready, setThreshold, sidewaysScroll, startDemo, tabTo, test } from './demo_fixtures.ts';
+import { ANSWER_TIMEOUT_MS, counter, expect, expectAccessible, expectNothingLeft, firstVisit, ready, setThreshold, sidewaysScroll, startDemo, switchMeanwhile, tabTo, test } from './demo_fixtures.ts';
 
 async function openChat(page: Page): Promise<void> {
   await page.getByRole('tab', { name: 'Chat' }).click();
@@ -152,6 +152,60 @@ test('a failing back office gives the message back', async ({ connected }) => {
   await expect(box(page)).toHaveValue('Where is my parcel?');
   await expect(page.getByTestId('ledger-row')).toHaveCount(1);
   await expect(answers(page)).toHaveCount(0);
+});
+
+test('a stricter mode stops an answer that is on its way: nothing leaves, and the message is back in the box', async ({ connected }) => {
+  const { page, upstream } = connected;
+  const long = `What now? ${'The parcel is late and nobody answers the phone. '.repeat(80)}`.trim();
+  await setThreshold(page, 1);
+  await openChat(page);
+  await box(page).fill(long);
+  await switchMeanwhile(page, '.chat-form [type=submit]', 'Only here');
+  await expect(page.getByTestId('stopped-notice').filter({ visible: true })).toContainText('Stopped, because the mode “Only here” allows less than before.');
+  await expect(page.getByTestId('chat-said')).toContainText('Stopped, because the mode');
+  await expect(box(page)).toHaveValue(long);
+  await expect(answers(page)).toHaveCount(0);
+  await expectAccessible(page);
+  await say(page, 'Say hello.');
+  await expect(page.getByTestId('stopped-notice')).toHaveCount(0);
+  expectNothingLeft(connected);
+  expect(upstream.bodies).toEqual([]);
+});
+
+test('“Send without the earlier half” that fails leaves nothing out', async ({ connected }) => {
+  const { page, upstream } = connected;
+  const long = 'The parcel is late. '.repeat(150);
+  await openChat(page);
+  await page.getByRole('radio', { name: 'Only here' }).check();
+  await say(page, `Say yes. ${long}`);
+  await say(page, `Say no. ${long}`);
+  await box(page).fill(`And this? ${long}`);
+  await page.keyboard.press('Enter');
+  const shorter = page.getByRole('button', { name: 'Send without the earlier half' });
+  await expect(shorter).toBeVisible({ timeout: ANSWER_TIMEOUT_MS });
+  upstream.behaviour = 'status_500';
+  await page.getByRole('radio', { name: 'Only back office' }).check();
+  await shorter.click();
+  await expect(page.getByRole('alert')).toContainText('The back office answered with an error.');
+  await expect(page.getByText('The model reads from here on')).toHaveCount(0);
+  upstream.reset('Yes.');
+  await page.getByRole('button', { name: 'Send', exact: true }).click();
+  await expect(sources(page)).toHaveCount(3);
+  const { messages } = JSON.parse(upstream.bodies[0] ?? '') as { messages: { content: string }[] };
+  expect(messages.filter(({ content }) => /^(Say yes|Say no|And this)/.test(content))).toHaveLength(3);
+});
+
+test('a starter does not overwrite what somebody has written', async ({ quiet }) => {
+  const { page } = quiet;
+  await openChat(page);
+  const starter = (name: string) => page.getByRole('button', { name });
+  await starter('Say it in one sentence').click();
+  await starter('What is a refund?').click();
+  await expect(box(page)).toHaveValue('What is a refund?');
+  await box(page).fill('My own words.');
+  await starter('What is a refund?').click();
+  await expect(box(page)).toHaveValue('My own words.\n\nWhat is a refund?');
+  await expect(box(page)).toBeFocused();
 });
 
 test('everything can be done by keyboard', async ({ quiet }) => {

@@ -118,6 +118,27 @@ test('a browser that saves data is asked first', async ({ page }) => {
   await firstAnswer(page);
 });
 
+test('a language model that is ready is not started once more when the small one comes later', async ({ page }) => {
+  await page.addInitScript(() => Object.defineProperty(Navigator.prototype, 'connection', { value: { saveData: true } }));
+  await firstVisit(server, page);
+  await startLanguageModel(page);
+  await ready(page);
+  // Kept now, so that it starts by itself; the small one still waits.
+  await page.reload();
+  await ready(page);
+  await page.evaluate(() => {
+    const phases: (string | null)[] = [];
+    Object.assign(window, { phases });
+    const chip = document.querySelector('.readiness');
+    if (chip === null) throw new Error('there is no chip');
+    new MutationObserver(() => phases.push(chip.getAttribute('data-phase'))).observe(chip, { attributeFilter: ['data-phase'] });
+  });
+  await page.getByRole('button', { name: 'Load the small model (25 MB)' }).click();
+  await firstAnswer(page);
+  await ready(page);
+  expect(await page.evaluate(() => (window as unknown as { phases: string[] }).phases)).toEqual([]);
+});
+
 test('the language model’s download can be cancelled and goes on', async ({ page }) => {
   const letGo = await withSlow(page, 'smollm2-135m-instruct');
   await firstVisit(server, page);

@@ -194,6 +194,19 @@ export async function answered(page: Page): Promise<void> {
   await expect(page.locator('.answer-body[data-stale=false]')).toBeVisible({ timeout: ANSWER_TIMEOUT_MS });
 }
 
+/** Presses a button and, while the model is still reading, chooses another mode. */
+export async function switchMeanwhile(page: Page, button: string, mode: string): Promise<void> {
+  const radio = await page.getByRole('radio', { name: mode }).elementHandle();
+  await page.evaluate(
+    async ([selector, choice]) => {
+      document.querySelector<HTMLElement>(selector)?.click();
+      for (let frames = 0; frames < 2; frames++) await new Promise(requestAnimationFrame);
+      (choice as HTMLElement | null)?.click();
+    },
+    [button, radio] as const,
+  );
+}
+
 export function counter(page: Page) {
   return page.getByTestId('byte-counter');
 }

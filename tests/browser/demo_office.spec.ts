@@ -14,7 +14,9 @@ import {
   sentence,
   setThreshold,
   sidewaysScroll,
+  switchMeanwhile,
   test,
+  useOtherLabels,
 } from './demo_fixtures.ts';
 import { Upstream } from './servers/upstream.ts';
 
@@ -113,6 +115,60 @@ test.describe('with a back office', () => {
     expectNothingLeft(connected);
     expect(upstream.bodies).toEqual([]);
   });
+});
+
+test.describe('a mode that changes while the model reads', () => {
+  const long = 'The parcel is late and nobody answers the phone. '.repeat(100).trim();
+
+  test('becomes “Only here”: nothing leaves, and the page says that it stopped', async ({ connected }) => {
+    const { page, upstream } = connected;
+    await useOtherLabels(page);
+    await setThreshold(page, 1);
+    const box = page.getByRole('textbox', { name: 'A message to sort' });
+    await box.fill(long);
+    await switchMeanwhile(page, '#run', 'Only here');
+    await expect(page.getByTestId('stopped-notice')).toContainText('Stopped, because the mode “Only here” allows less than before.');
+    await expect(box).toHaveValue(long);
+    await expectAccessible(page);
+    // The engine is past the first call when it has answered a second one.
+    await answer(page);
+    await expect(sentence(page)).toContainText('Answered here in');
+    await expect(page.getByTestId('stopped-notice')).toHaveCount(0);
+    expectNothingLeft(connected);
+    expect(upstream.bodies).toEqual([]);
+  });
+
+  test('allows more: the call goes on under its own terms', async ({ connected }) => {
+    const { page, upstream } = connected;
+    await useOtherLabels(page);
+    await setThreshold(page, 1);
+    await page.getByRole('radio', { name: 'Here first' }).check();
+    await page.getByRole('textbox', { name: 'A message to sort' }).fill(long);
+    await switchMeanwhile(page, '#run', 'Only back office');
+    await expect(sentence(page)).toContainText('Answered here in');
+    await expect(page.getByTestId('stopped-notice')).toHaveCount(0);
+    expect(upstream.bodies).toEqual([]);
+  });
+});
+
+test.describe('the ledger says why, also where the back office failed', () => {
+  for (const { what, mode, text, why } of [
+    { what: 'that the mode said so', mode: 'Back office first', text: 'I was charged twice for my order.', why: 'The mode says so.' },
+    { what: 'that the text is strange', mode: 'Ask when unsure', text: 'Prove by induction that the sum of the first n odd numbers is a square.', why: 'The text is unlike all that was learnt.' },
+    { what: 'how sure the model was', mode: 'Ask when unsure', text: 'I was charged twice for my order.', why: '100% was needed.' },
+  ]) {
+    test(what, async ({ connected }) => {
+      const { page, upstream } = connected;
+      upstream.behaviour = 'status_500';
+      await setThreshold(page, 1);
+      await page.getByRole('radio', { name: mode }).check();
+      await page.getByRole('textbox', { name: 'A message to sort' }).fill(text);
+      await answer(page);
+      await expect(sentence(page)).toContainText('The back office was asked and failed');
+      await expect(page.getByTestId('ledger-row')).toHaveCount(1);
+      await expect(page.getByTestId('ledger-row')).toContainText(why);
+    });
+  }
 });
 
 test.describe('the server', () => {

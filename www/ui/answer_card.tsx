@@ -5,7 +5,8 @@ import type { Answer, AnswerState } from './answer_state.js';
 import { Fact } from './fact.js';
 import { count, duration, percent, perSecond } from './format.js';
 import { Icon, type IconName } from './icons.js';
-import { ProblemNotice } from './notices.js';
+import { stoppedWords } from './modes.js';
+import { ProblemNotice, StoppedNotice } from './notices.js';
 import { ProbabilityBars } from './probability_bars.js';
 import { classificationSentence, guaranteeSentence, originOf, type Origin } from './provenance.js';
 
@@ -18,16 +19,17 @@ interface Props {
 }
 
 export function AnswerCard({ state, text, upstreamHost, empty }: Props): JSX.Element {
-  const { phase, answer, problem } = state;
+  const { phase, answer, problem, stoppedFor } = state;
   return (
     <div class="answer" aria-busy={phase === 'thinking'}>
       <p class="visually-hidden" role="status">
         {phase === 'answered' && answer !== undefined && spoken(answer)}
-        {phase === 'stopped' && 'Stopped.'}
+        {phase === 'stopped' && (stoppedFor === undefined ? 'Stopped.' : stoppedWords(stoppedFor))}
       </p>
+      {phase === 'stopped' && stoppedFor !== undefined && <StoppedNotice mode={stoppedFor} />}
       {phase === 'failed' && problem !== undefined && <ProblemNotice problem={problem} />}
       {answer !== undefined ? (
-        <Shown answer={answer} text={text} stale={phase !== 'answered'} upstreamHost={upstreamHost} />
+        <Shown answer={answer} text={text} stale={phase !== 'answered'} stays={phase === 'stopped' || phase === 'failed'} upstreamHost={upstreamHost} />
       ) : (
         phase !== 'failed' && (empty ?? <Empty phase={phase} upstream={upstreamHost !== undefined} />)
       )}
@@ -75,10 +77,12 @@ interface ShownProps {
   /** What is in the box now. */
   readonly text: string;
   readonly stale: boolean;
+  /** A newer question got no answer. */
+  readonly stays: boolean;
   readonly upstreamHost: string | undefined;
 }
 
-function Shown({ answer, text, stale, upstreamHost }: ShownProps): JSX.Element {
+function Shown({ answer, text, stale, stays, upstreamHost }: ShownProps): JSX.Element {
   const { question, result } = answer;
   const earlier = question.text !== text;
   const origin = originOf(result);
@@ -91,7 +95,7 @@ function Shown({ answer, text, stale, upstreamHost }: ShownProps): JSX.Element {
           <Icon name={ORIGIN_ICONS[origin]} /> {ORIGIN_WORDS[origin]}
           {office && upstreamHost !== undefined && ` (${upstreamHost})`}
         </span>
-        {earlier && <span class="answer-earlier">to the text before</span>}
+        {(stays || earlier) && <span class="answer-earlier">{earlier ? 'to the text before' : 'from before'}</span>}
       </p>
       <p class="answer-value" data-testid="answer-value">
         {result.value}

@@ -24,4 +24,6 @@ export interface AnswerState {
   /** The newest answer; kept on screen, dimmed, while the next one is made. */
   readonly answer?: Answer;
   readonly problem?: Problem;
+  /** The mode, stricter than the question's, that its answer was stopped for. */
+  readonly stoppedFor?: Mode;
 }

@@ -27,6 +27,11 @@ export function modeName(mode: Mode): string {
   return MODES.find((words) => words.mode === mode)?.name ?? mode;
 }
 
+/** What is said where an answer was stopped, because the visitor chose a stricter mode meanwhile. */
+export function stoppedWords(mode: Mode): string {
+  return `Stopped, because the mode “${modeName(mode)}” allows less than before.`;
+}
+
 /** One sentence: what happens to the text in this mode. */
 export function modePromise(mode: Mode, facts: { threshold: number; upstream: boolean }): string {
   if (!facts.upstream) {

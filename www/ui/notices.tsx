@@ -1,6 +1,7 @@
 // Messages that need attention: errors with what to do, and being offline.
 import type { JSX } from 'preact';
 import { Icon } from './icons.js';
+import { stoppedWords, type Mode } from './modes.js';
 import type { Problem } from './problems.js';
 
 interface ProblemProps {
@@ -24,6 +25,19 @@ export function ProblemNotice({ problem, action }: ProblemProps): JSX.Element {
           {action.name}
         </button>
       )}
+    </section>
+  );
+}
+
+/** An answer that a stricter mode has ended; whoever shows it also says it to who listens. */
+export function StoppedNotice({ mode }: { readonly mode: Mode }): JSX.Element {
+  return (
+    <section class="notice" data-testid="stopped-notice">
+      <Icon name="stop" />
+      <div>
+        <h2>{stoppedWords(mode)}</h2>
+        <p>Nothing more leaves under the mode before, and your text is kept. Ask again, and it is answered in this mode.</p>
+      </div>
     </section>
   );
 }

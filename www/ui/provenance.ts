@@ -1,6 +1,7 @@
 // Where an answer came from and why, as full sentences.
 import type { Classification, CompletionProvenance, Guarantee } from 'frontdesk';
 import { duration, percent } from './format.js';
+import type { Mode } from './modes.js';
 
 type Provenance = Pick<Classification, 'source' | 'reason' | 'timing' | 'cloudError'>;
 
@@ -54,21 +55,27 @@ function sentence(answer: Provenance, facts: { confidence: number | null; thresh
 }
 
 /** Why a request left, for the ledger. */
-export function reasonToSend(answer: Provenance, facts: { confidence: number | null; threshold: number }): string {
-  switch (answer.reason) {
+export function reasonToSend({ reason, local }: Sent, { mode, threshold }: { readonly mode: Mode; readonly threshold: number }): string {
+  switch (reason) {
     case 'low_confidence':
     case 'cloud_failed':
-      return facts.confidence === null
-        ? 'The model was unsure of its first words and was stopped.'
-        : `The model was ${percent(facts.confidence)} sure; ${percent(facts.threshold)} was needed.`;
+      // Where the back office was asked first, how sure the model was afterwards is no reason.
+      if (mode !== 'cascade') return BY_MODE;
+      if (local?.trained?.isOutOfScope === true) return UNLIKE;
+      return typeof local?.confidence === 'number' ? `The model was ${percent(local.confidence)} sure; ${percent(threshold)} was needed.` : 'The model was unsure of its first words and was stopped.';
     case 'out_of_scope':
-      return 'The text is unlike all that was learnt.';
+      return UNLIKE;
     case 'local_failed':
       return 'The model here could not answer.';
     default:
-      return 'The mode says so.';
+      return BY_MODE;
   }
 }
+
+const BY_MODE = 'The mode says so.';
+const UNLIKE = 'The text is unlike all that was learnt.';
+
+type Sent = Pick<Provenance, 'reason'> & { readonly local?: { readonly confidence: number | null; readonly trained?: { readonly isOutOfScope: boolean } } };
 
 function failure(answer: Provenance): string {
   const error = answer.cloudError;

@@ -30,6 +30,8 @@ export interface StaticSite {
   readonly log: string[];
   /** Answers in the place of files, by path; `undefined` stands for a host that does not have the file. */
   readonly instead: Map<string, string | undefined>;
+  /** Answers of any kind, by path; the page's own is empty. */
+  readonly strange: Map<string, RequestListener>;
   /** Ends the host and leaves its files. */
   stop(): Promise<void>;
   /** Ends it and removes its files. */
@@ -48,10 +50,13 @@ export async function startStaticSite({ options = [], path = '/some/path/' }: { 
   await buildStatic(folder, options, { FRONTDESK_CACHE: CACHE });
   const log: string[] = [];
   const instead: StaticSite['instead'] = new Map();
+  const strange: StaticSite['strange'] = new Map();
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url ?? '/', 'http://site');
     log.push(`${request.method ?? ''} ${pathname}`);
     const name = pathname.startsWith(path) ? normalize(`/${pathname.slice(path.length)}`).slice(1) || 'index.html' : '';
+    const listener = strange.get(pathname.slice(path.length));
+    if (listener !== undefined && pathname.startsWith(path)) return listener(request, response);
     const file = join(folder, name);
     const type = { 'content-type': TYPES[extname(name)] ?? 'application/octet-stream' };
     if (instead.has(name)) {
@@ -68,7 +73,7 @@ export async function startStaticSite({ options = [], path = '/some/path/' }: { 
   const stop = () => ended(server);
   const origin = `http://127.0.0.1:${port}`;
   return {
-    ...{ url: `${origin}${path}`, origin, folder, log, instead, stop },
+    ...{ url: `${origin}${path}`, origin, folder, log, instead, strange, stop },
     close: async () => {
       await stop();
       await rm(folder, { recursive: true });

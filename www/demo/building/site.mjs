@@ -5,10 +5,13 @@ import { basename, dirname, extname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
+import { contentSecurityPolicy, ISOLATION_HEADERS } from './policy.mjs';
 
 const here = fileURLToPath(new URL('../', import.meta.url));
 const sdk = dirname(fileURLToPath(import.meta.resolve('frontdesk')));
 const kept = new Set(['.js', '.css', '.wasm', '.svg', '.png', '.json', '.html']);
+
+const WORKER = { entryPoints: { sw: 'service_worker/service_worker.ts' }, sourcemap: false };
 
 /** The SDK stays a folder of its own, so that its worker and wasm files lie where it looks for them. */
 const keepSdkBeside = {
@@ -40,17 +43,20 @@ export async function buildSite({ folder, isolation, headers = {}, policy }) {
   await cp(join(here, 'app_manifest.json'), join(folder, 'manifest.json'));
 
   const template = await readFile(join(here, 'index.html'), 'utf8');
-  const worker = await readFile(join(here, 'service_worker/service_worker.ts'));
-  const parts = [JSON.stringify({ files: await hashes(folder), headers, policy }), template, worker];
+  // As it will run, packages and all, but for the facts that hold the version itself.
+  const { outputFiles } = await bundle({ ...WORKER, outdir: folder, write: false });
+  const worker = outputFiles.find(({ path }) => path.endsWith('.js')).contents;
+  // Kept answers have the host's headers of that day: the demo server's come from the same policy.
+  const served = { ...ISOLATION_HEADERS, 'Content-Security-Policy': contentSecurityPolicy() };
+  const parts = [JSON.stringify({ files: await hashes(folder), headers, policy, served }), template, worker];
   const version = `v-${parts.reduce((hash, part) => hash.update(part), createHash('sha256')).digest('hex').slice(0, 12)}`;
   await rename(unnamed, join(folder, version));
   await writeFile(join(folder, 'index.html'), pageOf(template, { version, policy }));
 
   const { 'index.html': page, ...files } = await hashes(folder);
   await bundle({
-    entryPoints: { sw: 'service_worker/service_worker.ts' },
+    ...WORKER,
     outdir: folder,
-    sourcemap: false,
     define: { SITE: JSON.stringify({ version, headers, files: { '': page, ...files } }) },
   });
   const first = firstFiles(metafile, unnamed);

@@ -1,5 +1,6 @@
 // The service worker: keeps the page, the SDK and one WebAssembly module for visits without a network, each version whole and apart.
 import { relaxedSimd } from 'wasm-feature-detect';
+import { forgetAll, keep, kept, makeOwn, scope, takeOver } from './versions.js';
 
 /** Written in when the site is built. */
 declare const SITE: {
@@ -17,21 +18,19 @@ interface RoutingEvent extends ExtendableEvent {
 }
 
 const worker = self as unknown as ServiceWorkerGlobalScope;
-const scope = new URL(worker.registration.scope);
-/** Other sites may lie below other paths of the same origin. */
-const prefix = `frontdesk ${scope.pathname} `;
-const SETTINGS = 'config.json';
-/** This one, and one that pages which are still open may use. */
-const MOST_VERSIONS = 2;
+const page = scope;
+const SETTINGS = new URL('config.json', scope);
+/** How long the page waits for the host's settings where there are kept ones. */
+const SETTINGS_PATIENCE_MS = 2500;
 
 worker.addEventListener('install', (event) => {
-  event.waitUntil(keepAll());
+  event.waitUntil(makeOwn(keepAll));
   // Chromium would ask the host for the page at the same time, and throw its answer away.
   (event as RoutingEvent).addRoutes?.({ condition: { requestMode: 'navigate' }, source: 'fetch-event' }).catch(() => undefined);
 });
 
 worker.addEventListener('activate', (event) => {
-  event.waitUntil(forgetOldOnes().then(() => worker.clients.claim()));
+  event.waitUntil(takeOver().finally(() => worker.clients.claim()));
 });
 
 worker.addEventListener('message', ({ data }: { readonly data: unknown }) => {
@@ -44,8 +43,8 @@ worker.addEventListener('fetch', (event) => {
   const path = pathOf(request.url);
   // Whatever is not named here goes to the network as if this worker were not there: models, and all that carries text.
   if (request.method !== 'GET' || path === undefined) return;
-  if (path === SETTINGS) event.respondWith(settings(request));
-  else if (request.mode === 'navigate' && (path === '' || path === 'index.html')) event.respondWith(answer(''));
+  if (path === 'config.json') answerSettings(event);
+  else if (request.mode === 'navigate' && (path === '' || path === 'index.html')) answerPage(event);
   else if (path !== '' && (path in SITE.files || path.startsWith('v-'))) event.respondWith(answer(path));
 });
 
@@ -56,21 +55,14 @@ function pathOf(address: string): string | undefined {
 }
 
 /** All or nothing: a file that is not this version's, as in the midst of an upload, ends the attempt, and the browser tries again later. */
-async function keepAll(): Promise<void> {
-  const name = prefix + SITE.version;
-  const cache = await caches.open(name);
-  try {
-    const page = await fetchChecked('');
-    const module = await moduleFolder(page);
-    await cache.put(scope.href, page);
-    const wanted = Object.keys(SITE.files).filter((path) => path !== '' && (!path.includes('/wasm/') || path.includes(module)));
-    await Promise.all(wanted.map(async (path) => cache.put(new URL(path, scope), await fetchChecked(path))));
-    const found = await fetch(new URL(SETTINGS, scope), { cache: 'no-store' });
-    if (found.ok) await cache.put(new URL(SETTINGS, scope), found);
-  } catch (error) {
-    await caches.delete(name);
-    throw error;
-  }
+async function keepAll(cache: Cache): Promise<void> {
+  const shell = await fetchChecked('');
+  const module = await moduleFolder(shell);
+  await cache.put(page, shell);
+  const wanted = Object.keys(SITE.files).filter((path) => path !== '' && (!path.includes('/wasm/') || path.includes(module)));
+  await Promise.all(wanted.map(async (path) => cache.put(new URL(path, scope), await fetchChecked(path))));
+  const found = await wholeSettings();
+  if (found.ok) await keep(SETTINGS, found);
 }
 
 async function fetchChecked(path: string): Promise<Response> {
@@ -82,25 +74,34 @@ async function fetchChecked(path: string): Promise<Response> {
 }
 
 /** Of the module that the SDK will choose on pages that come from here. */
-async function moduleFolder(page: Response): Promise<string> {
+async function moduleFolder(shell: Response): Promise<string> {
   const kind = (await relaxedSimd()) ? 'relaxed' : 'simd';
-  const headers = withHeaders(page.headers);
+  const headers = withHeaders(shell.headers);
   const isIsolated = headers.get('cross-origin-opener-policy') === 'same-origin' && headers.has('cross-origin-embedder-policy');
   return `/wasm/${kind}${isIsolated && navigator.hardwareConcurrency > 1 ? '-threads' : ''}/`;
 }
 
-async function forgetOldOnes(): Promise<void> {
-  const names = (await caches.keys()).filter((name) => name.startsWith(prefix));
-  // In the order in which they were made.
-  const old = names.filter((name) => name !== prefix + SITE.version).slice(0, 1 - MOST_VERSIONS);
-  await Promise.all(old.map((name) => caches.delete(name)));
+function answerPage(event: FetchEvent): void {
+  const shell = answer('');
+  event.respondWith(shell);
+  // Once the visitor has the page.
+  event.waitUntil(shell.then(leaveWhereGone));
+}
+
+/** A site that was taken away or has moved must not live on in here; one that cannot be reached, or is in trouble, does. */
+async function leaveWhereGone(): Promise<void> {
+  const response = await fetch(page, { redirect: 'manual', cache: 'no-store' }).catch(() => undefined);
+  await response?.body?.cancel();
+  const hasMoved = response?.type === 'opaqueredirect' && (await kept(page))?.redirected !== true;
+  if (!hasMoved && response?.status !== 404 && response?.status !== 410) return;
+  await worker.registration.unregister();
+  await forgetAll();
 }
 
 /** A file of this version, or of the one that an open page has begun with. */
 async function answer(path: string): Promise<Response> {
-  const address = path === '' ? scope : new URL(path, scope);
-  const own = await (await caches.open(prefix + SITE.version)).match(address);
-  const response = own ?? (await earlier(address)) ?? (await fetched(path, address));
+  const address = new URL(path, scope);
+  const response = (await kept(address)) ?? (await fetched(path, address));
   const headers = withHeaders(response.headers);
   // The bytes are no longer compressed.
   headers.delete('content-encoding');
@@ -108,34 +109,36 @@ async function answer(path: string): Promise<Response> {
   return new Response(response.body, { status: response.status, statusText: response.statusText, headers });
 }
 
-async function earlier(address: URL): Promise<Response | undefined> {
-  for (const name of await caches.keys()) {
-    const found = name.startsWith(prefix) ? await (await caches.open(name)).match(address) : undefined;
-    if (found) return found;
-  }
-  return undefined;
-}
-
 /** What was not kept, e.g. another module that the page came to need; it is kept from now on. */
 async function fetched(path: string, address: URL): Promise<Response> {
   if (!(path in SITE.files)) return fetch(address);
   const response = await fetchChecked(path);
-  await (await caches.open(prefix + SITE.version)).put(address, response.clone());
+  await keep(address, response.clone());
   return response;
 }
 
-/** From the host while there is a way to it. */
-async function settings(request: Request): Promise<Response> {
-  const cache = await caches.open(prefix + SITE.version);
-  try {
-    const response = await fetch(request, { cache: 'no-store' });
-    if (response.ok) await cache.put(request.url, response.clone());
-    return response;
-  } catch (error) {
-    const known = (await cache.match(request.url)) ?? (await earlier(new URL(request.url)));
-    if (known) return known;
-    throw error;
-  }
+/** From the host while there is a way to it that is not too long; what comes later counts the next time. */
+function answerSettings(event: FetchEvent): void {
+  const fresh = wholeSettings();
+  event.waitUntil(fresh.then((response) => (response.ok ? keep(SETTINGS, response.clone()) : undefined)).catch(() => undefined));
+  event.respondWith(freshOrKept(fresh));
+}
+
+async function freshOrKept(fresh: Promise<Response>): Promise<Response> {
+  const known = await kept(SETTINGS);
+  if (known === undefined) return fresh;
+  const patience = new Promise<Response>((resolve) => setTimeout(() => resolve(known), SETTINGS_PATIENCE_MS));
+  return Promise.race([fresh, patience]).catch(() => known);
+}
+
+/** With all its bytes: a connection may stop in the middle too. */
+async function wholeSettings(): Promise<Response> {
+  const response = await fetch(SETTINGS, { cache: 'no-store' });
+  const whole = new Response(await response.arrayBuffer(), response);
+  whole.headers.delete('content-encoding');
+  // There is one answer for everybody here, and caches refuse "Vary: *".
+  whole.headers.delete('vary');
+  return whole;
 }
 
 function withHeaders(before: Headers): Headers {

@@ -1,6 +1,6 @@
 // The tab “Decide”: a message, labels, and who answers for them: the small model where it has learnt them, else the language model.
 import type { JSX } from 'preact';
-import { useCallback, useEffect, useMemo, useRef } from 'preact/hooks';
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import { AnswerCard } from '../../ui/answer_card.js';
 import { placeOf } from '../../ui/backends.js';
 import type { Ledger } from '../../ui/ledger.js';
@@ -48,6 +48,10 @@ export function DecideTab(props: Props): JSX.Element {
   const idle = !thinking && props.isFree;
   const answerRef = useRef<HTMLElement>(null);
   useEffect(() => onBusy(thinking), [thinking, onBusy]);
+  // Before the new promise is painted. Without a back office nothing can leave in any mode.
+  useLayoutEffect(() => {
+    if (config.upstream) answering.heed({ mode, threshold });
+  }, [config.upstream, mode, threshold]);
 
   const run = (): void => {
     if (answerer === undefined || !idle || text.trim() === '' || labels.length < 2) return;

@@ -8,6 +8,7 @@ import { noteCall } from './open_desk.js';
 import { modeName } from '../../ui/modes.js';
 import { isAbort, problemOf } from '../../ui/problems.js';
 import { reasonToSend } from '../../ui/provenance.js';
+import { RunningCall, type Terms } from './running_call.js';
 
 /** Who is asked. */
 export interface Answerer {
@@ -22,35 +23,38 @@ export interface Answering {
   readonly state: AnswerState;
   readonly run: (answerer: Answerer, question: Question) => void;
   readonly stop: () => void;
+  /** What the page promises now: a call that was allowed more is stopped. */
+  readonly heed: (now: Terms) => void;
 }
 
 export function useAnswer(ledger: Ledger): Answering {
   const [state, setState] = useState<AnswerState>({ phase: 'empty' });
-  const running = useRef<AbortController | undefined>(undefined);
+  const running = useRef<RunningCall | undefined>(undefined);
 
   const run = useCallback(
     ({ desk, ranOn, task }: Answerer, question: Question) => {
       if (running.current !== undefined) return;
-      const controller = new AbortController();
-      running.current = controller;
+      const call = new RunningCall(question);
+      running.current = call;
       ledger.begin('classify');
       setState(({ answer }) => ({ phase: 'thinking', ...(answer && { answer }) }));
       const { text, ...options } = question;
-      noteCall(desk, desk.classify(text, { ...options, ...(task && { task: task.name }), signal: controller.signal }))
+      noteCall(desk, desk.classify(text, { ...options, ...(task && { task: task.name }), signal: call.signal }))
         .then((result) => {
           ledger.reconcile(result.receipt);
-          ledger.explain(reasonToSend(result, { confidence: result.local?.confidence ?? null, threshold: question.threshold }));
+          ledger.explain(reasonToSend(result, question));
           setState({ phase: 'answered', answer: { question, result, ranOn, by: answeredBy(result, task) } });
         })
         .catch((error: unknown) => {
           ledger.explain(`Mode “${modeName(question.mode)}”.`);
-          const rest = isAbort(error) ? { phase: 'stopped' as const } : { phase: 'failed' as const, problem: problemOf(error) };
+          const rest = isAbort(error) ? { phase: 'stopped' as const, ...(call.endedBy && { stoppedFor: call.endedBy }) } : { phase: 'failed' as const, problem: problemOf(error) };
           setState(({ answer }) => ({ ...rest, ...(answer && { answer }) }));
         })
         .finally(() => (running.current = undefined));
     },
     [ledger],
   );
-  const stop = useCallback(() => running.current?.abort(), []);
-  return useMemo(() => ({ state, run, stop }), [state, run, stop]);
+  const stop = useCallback(() => running.current?.stop(), []);
+  const heed = useCallback((now: Terms) => running.current?.heed(now), []);
+  return useMemo(() => ({ state, run, stop, heed }), [state, run, stop, heed]);
 }

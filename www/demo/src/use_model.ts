@@ -63,6 +63,7 @@ export function useModel(config: DemoConfig, ledger: Ledger, { mayStart, choice:
   const [notes, setNotes] = useState<readonly string[]>([]);
   const running = useRef<AbortController | undefined>(undefined);
   const wished = useRef(possibleChoice(kept));
+  const isOpen = useRef(false);
   const { state: switching, begin, cancel: cancelSwitch, show } = useSwitch();
 
   const open = useCallback(
@@ -82,14 +83,15 @@ export function useModel(config: DemoConfig, ledger: Ledger, { mayStart, choice:
   }, []);
 
   const start = useCallback(() => {
-    if (running.current !== undefined) return;
+    // A second desk would take the place of the first, which nobody would end.
+    if (running.current !== undefined || isOpen.current) return;
     const controller = new AbortController();
     running.current = controller;
     const meter = new TransferMeter();
     let latest: Transfer | undefined;
     setState({ phase: 'loading' });
-    const openWith = (choice: BackendChoice): Promise<Frontdesk> =>
-      open({
+    const openWith = async (choice: BackendChoice): Promise<Frontdesk> => {
+      const desk = await open({
         choice,
         signal: controller.signal,
         onDownload: ({ loaded, total }) => {
@@ -98,6 +100,9 @@ export function useModel(config: DemoConfig, ledger: Ledger, { mayStart, choice:
         },
         onLoad: ({ loaded, total }) => setState({ phase: 'loading', share: total > 0 ? loaded / total : 0 }),
       });
+      isOpen.current = true;
+      return desk;
+    };
     const choice = wished.current;
     openWith(choice)
       .then((desk) => becomeReady(desk, choice))
@@ -159,9 +164,11 @@ export function useModel(config: DemoConfig, ledger: Ledger, { mayStart, choice:
       .catch((error: unknown) => setState({ phase: 'failed', problem: problemOf(error) }));
   }, [config]);
 
-  // A model that was kept on an earlier visit costs no download, so it starts by itself.
+  // A model that was kept on an earlier visit costs no download, so it starts by itself: once, also where it was cancelled since.
   useEffect(() => {
-    if (isKept && mayStart) start();
+    if (!isKept || !mayStart) return;
+    setKept(false);
+    start();
   }, [isKept, mayStart, start]);
 
   const closeProblem = useCallback(() => show(undefined), [show]);

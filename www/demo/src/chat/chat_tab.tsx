@@ -5,7 +5,7 @@ import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { Icon } from '../../../ui/icons.js';
 import type { Ledger } from '../../../ui/ledger.js';
 import { modePromise, type Mode } from '../../../ui/modes.js';
-import { ProblemNotice } from '../../../ui/notices.js';
+import { ProblemNotice, StoppedNotice } from '../../../ui/notices.js';
 import { ChatTurn } from './chat_turn.js';
 import { useChat, type Chat } from './use_chat.js';
 
@@ -34,6 +34,10 @@ export function ChatTab(props: ChatProps): JSX.Element {
   const { state } = chat;
   const box = useRef<HTMLTextAreaElement>(null);
   useEffect(() => onBusy(state.isBusy), [state.isBusy, onBusy]);
+  // Before the new promise is painted. Without a back office nothing can leave in any mode.
+  useLayoutEffect(() => {
+    if (upstream) chat.heed({ mode, threshold });
+  }, [upstream, mode, threshold]);
 
   const canSend = desk !== undefined && isFree && !state.isBusy && state.draft.trim() !== '';
   const order = desk && { desk, mode, threshold };
@@ -58,6 +62,7 @@ export function ChatTab(props: ChatProps): JSX.Element {
         {state.said}
       </p>
       <Conversation chat={chat} message={props.message} onPick={() => box.current?.focus()} />
+      {state.stoppedFor && <StoppedNotice mode={state.stoppedFor} />}
       {state.problem && <ProblemNotice problem={state.problem} />}
       {state.isTooLong && <TooLong hasMore={state.turns.length > 0} canSend={canSend} onShorter={() => send('sendShorter')} onNew={begin} />}
       {props.obstacle}
@@ -114,8 +119,12 @@ function Conversation({ chat: { state, write }, message, onPick }: ConversationP
     const { current } = view;
     if (current !== null && isAtEnd.current) current.scrollTop = current.scrollHeight;
   }, [state.turns]);
+  const { draft } = state;
+  const starters = startersFor(message);
   const pick = (text: string): void => {
-    write(text);
+    // Another starter takes the place of one; what somebody wrote stays.
+    const isTheirs = draft.trim() !== '' && !starters.some((starter) => starter.text === draft);
+    write(isTheirs ? `${draft.trimEnd()}\n\n${text}` : text);
     onPick();
   };
   return (
@@ -132,7 +141,7 @@ function Conversation({ chat: { state, write }, message, onPick }: ConversationP
         <div class="chat-empty">
           <p>Ask something, or begin with one of these. What you write stays in this tab unless the mode above sends it, and it is gone when you reload.</p>
           <ul class="samples" aria-label="To begin with">
-            {startersFor(message).map(({ title, text }) => (
+            {starters.map(({ title, text }) => (
               <li key={title}>
                 <button type="button" class="sample" onClick={() => pick(text)}>
                   {title}

@@ -108,7 +108,7 @@ async function explained<T extends Classification | CompletionProvenance | undef
   try {
     const result = await run();
     if (result !== undefined) {
-      const why = reasonToSend(result, { confidence: result.local?.confidence ?? null, threshold });
+      const why = reasonToSend(result, { mode, threshold });
       sending.explain({ why, outcome: result.cloudError === undefined ? 'Answered.' : `Failed: ${result.cloudError.message}.` });
     }
     return result;
