@@ -239,7 +239,7 @@ test('messages that are none of ours are refused, and the engine goes on', async
         const port = chrome.runtime.connect({ name: 'stranger' });
         port.onDisconnect.addListener(() => resolve('refused'));
         port.onMessage.addListener(() => resolve('answered'));
-        port.postMessage({ id: 1, verb: 'receipts', request: null });
+        port.postMessage({ id: 1, verb: 'retire', request: null });
       }),
   );
   expect(stranger).toBe('refused');
