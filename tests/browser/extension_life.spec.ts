@@ -175,6 +175,8 @@ test('a panel forgets nothing that left: not when the engine’s page cannot be 
   await panel.bringToFront();
   await panel.getByRole('button', { name: 'Start again' }).click();
   await ready(panel);
+  // The button is gone, the keyboard is not lost.
+  await expect(box(panel)).toBeFocused();
   for (const knowing of [panel, fresh, await openPanel(extension)]) {
     await expect(knowing.getByTestId('ledger-row')).toHaveCount(1);
     await expect(knowing.getByTestId('ledger-total')).toHaveText(left ?? '');
