@@ -1,5 +1,5 @@
 /** The extension through its own panel: selections and written text are classified, routed and summarised on the device. */
-import { ANSWER_TIMEOUT_MS, box, chooseFromMenu, connectOffice, counter, expect, label, openOptions, openPanel, press, ready, save, test, TICKET, write } from './extension_fixtures.ts';
+import { ANSWER_TIMEOUT_MS, ARTICLE, box, chooseFromMenu, connectOffice, counter, expect, label, openOptions, openPanel, press, ready, save, test, TICKET, write } from './extension_fixtures.ts';
 import { expectAccessible, sidewaysScroll, tabTo } from './demo_fixtures.ts';
 
 test.describe.configure({ timeout: 120_000 });
@@ -75,6 +75,63 @@ test('a selection that is too long is not run, and the text in the box stays; so
   await expect(panel.locator('.result[aria-busy=true]')).toHaveCount(0);
   await write(panel, 'x'.repeat(6000));
   await expect(panel.getByRole('button', { name: 'Classify' })).toHaveAttribute('aria-disabled', 'false');
+});
+
+test('a selection takes the place of a text that was written, which can be had back; an answer to an earlier text says so', async ({ extension, office }) => {
+  const panel = await openPanel(extension);
+  const own = 'Where is my parcel? It was to come on Monday.';
+  await expect(panel.getByRole('button', { name: 'Back to your text' })).toHaveCount(0);
+  await write(panel, own);
+  await chooseFromMenu(extension, office, { job: 'route', id: 'ticket' });
+  await expect(box(panel)).toHaveValue(TICKET);
+  await expect(panel.getByTestId('route-value')).toBeVisible({ timeout: ANSWER_TIMEOUT_MS });
+  const earlier = panel.locator('.answer-earlier');
+  await expect(earlier).toHaveCount(0);
+  // A second one, that nobody wrote in, is not kept.
+  await chooseFromMenu(extension, office, { job: 'route', id: 'article' });
+  await expect(box(panel)).toHaveValue(ARTICLE);
+  await expect(panel.getByTestId('route-value')).toBeVisible({ timeout: ANSWER_TIMEOUT_MS });
+  await panel.bringToFront();
+  await panel.getByRole('button', { name: 'Back to your text' }).press('Enter');
+  await expect(box(panel)).toHaveValue(own);
+  await expect(box(panel)).toBeFocused();
+  await expect(panel.getByRole('button', { name: 'Back to your text' })).toHaveCount(0);
+  await expect(earlier).toHaveText('to the text before');
+  await press(panel, 'Summarise');
+  await expect(panel.getByTestId('summary-sentence')).toBeVisible({ timeout: ANSWER_TIMEOUT_MS });
+  await expect(earlier).toHaveCount(0);
+  await write(panel, TICKET);
+  await expect(earlier).toHaveText('of the text before');
+});
+
+test('each kind of answer is spoken once, in a place that was there before it', async ({ extension }) => {
+  const panel = await openPanel(extension);
+  await ready(panel);
+  await write(panel, TICKET);
+  const place = panel.locator('.result').getByRole('status');
+  await expect(place).toHaveCount(1);
+  await place.evaluate((element) => element.setAttribute('data-was-there', ''));
+  for (const [job, words] of Object.entries({ Classify: /^(billing|delivery|technical|other).* sure\. /, Route: /^(Billing|Shipping|Technical support|A person)\. /, Summarise: /Answered here in / })) {
+    await press(panel, job as 'Classify' | 'Route' | 'Summarise');
+    await expect(place).toHaveText(words, { timeout: ANSWER_TIMEOUT_MS });
+    await expect(place).toHaveAttribute('data-was-there', '');
+  }
+});
+
+test('the focus stays in the panel when Stop goes away, pressed or not', async ({ extension }) => {
+  const panel = await openPanel(extension);
+  await ready(panel);
+  await write(panel, ARTICLE.repeat(10));
+  const stop = panel.getByRole('button', { name: 'Stop' });
+  await press(panel, 'Summarise');
+  await stop.press('Enter');
+  await expect(stop).toHaveCount(0);
+  await expect(panel.getByRole('button', { name: 'Summarise' })).toBeFocused();
+  await press(panel, 'Classify');
+  await stop.focus();
+  await expect(stop).toBeFocused();
+  await expect(label(panel)).toBeVisible({ timeout: ANSWER_TIMEOUT_MS });
+  await expect(panel.getByRole('button', { name: 'Classify' })).toBeFocused();
 });
 
 test('a text is data: markup in it is shown and not obeyed, in the text, in labels and in answers', async ({ extension, office }) => {

@@ -1,6 +1,6 @@
 /** What ends and what goes on: the service worker, the engine's page, panels, and options that change meanwhile. */
 import type { Page } from '@playwright/test';
-import { ANSWER_TIMEOUT_MS, ARTICLE, chooseMode, connectOffice, counter, expect, type Extension, label, launch, listen, openOptions, openPanel, press, ready, save, test, TICKET, write } from './extension_fixtures.ts';
+import { ANSWER_TIMEOUT_MS, ARTICLE, box, chooseMode, connectOffice, counter, expect, type Extension, label, launch, listen, openOptions, openPanel, press, ready, save, test, TICKET, write } from './extension_fixtures.ts';
 import { Upstream } from './servers/upstream.ts';
 
 test.describe.configure({ timeout: 120_000 });
@@ -141,4 +141,90 @@ test('several panels that open at once share one engine’s page', async ({ exte
   const panels = await Promise.all([openPanel(extension), openPanel(extension), openPanel(extension)]);
   for (const panel of panels) await ready(panel);
   expect(await enginePages(extension)).toHaveLength(1);
+});
+
+/** The next time this page makes an engine's page, the browser does this in its place. */
+async function createDocumentOnce(page: Page, fate: 'fails' | 'hangs'): Promise<void> {
+  await page.evaluate((how) => {
+    const { offscreen } = chrome;
+    const real = offscreen.createDocument;
+    const broken = (): Promise<void> => {
+      Object.assign(offscreen, { createDocument: real });
+      return how === 'fails' ? Promise.reject(new Error('no room')) : new Promise(() => undefined);
+    };
+    Object.assign(offscreen, { createDocument: broken });
+  }, fate);
+}
+
+test('a panel forgets nothing that left: not when the engine’s page cannot be made again, nor when a panel that knows less makes it', async ({ extension, office }) => {
+  await onlyBackOffice(extension, office);
+  const panel = await openPanel(extension);
+  await write(panel, TICKET);
+  await press(panel, 'Classify');
+  await expect(label(panel)).toHaveText('delivery', { timeout: ANSWER_TIMEOUT_MS });
+  const left = await panel.getByTestId('ledger-total').textContent();
+  await createDocumentOnce(panel, 'fails');
+  const [page] = await enginePages(extension);
+  await extension.devtools.close(page?.id ?? '');
+  await expect(panel.getByRole('button', { name: 'Start again' })).toBeVisible();
+  await expect(panel.getByTestId('ledger-total')).toHaveText(left ?? '');
+
+  const fresh = await openPanel(extension);
+  await ready(fresh);
+  await expect(counter(fresh)).toContainText('0 bytes');
+  await panel.bringToFront();
+  await panel.getByRole('button', { name: 'Start again' }).click();
+  await ready(panel);
+  // The button is gone, the keyboard is not lost.
+  await expect(box(panel)).toBeFocused();
+  for (const knowing of [panel, fresh, await openPanel(extension)]) {
+    await expect(knowing.getByTestId('ledger-row')).toHaveCount(1);
+    await expect(knowing.getByTestId('ledger-total')).toHaveText(left ?? '');
+  }
+});
+
+test('Stop ends a call that waits for the engine’s page to be made', async ({ extension }) => {
+  const options = await openOptions(extension);
+  await options.evaluate(() => void navigator.locks.request('frontdesk-engine-page', () => new Promise(() => undefined)));
+  const panel = await openPanel(extension);
+  await write(panel, TICKET);
+  await press(panel, 'Classify');
+  await press(panel, 'Stop');
+  await expect(panel.locator('.result')).toContainText('Stopped. Your text is still in the box.');
+  await expect(box(panel)).toHaveValue(TICKET);
+  expect(await enginePages(extension)).toEqual([]);
+  await options.close();
+  await ready(panel);
+});
+
+test('an engine’s page that is never made shuts out no other panel, and the one that waits says so', async ({ extension }) => {
+  const panel = await openPanel(extension);
+  await ready(panel);
+  await createDocumentOnce(panel, 'hangs');
+  const [page] = await enginePages(extension);
+  await extension.devtools.close(page?.id ?? '');
+  await expect(panel.getByRole('alert')).toContainText('The engine does not answer.', { timeout: ANSWER_TIMEOUT_MS });
+  const other = await openPanel(extension);
+  await ready(other);
+  await panel.bringToFront();
+  await panel.getByRole('button', { name: 'Start again' }).click();
+  await ready(panel);
+  expect(await enginePages(extension)).toHaveLength(1);
+});
+
+test('an address with an apostrophe is used as it is, by one engine’s page for all panels', async ({ extension, office }) => {
+  const options = await openOptions(extension);
+  await connectOffice(options, office);
+  await options.getByLabel('Address for chat completions').fill(`${office.origin}/o'brien/v1`);
+  await chooseMode(options, 'Only back office');
+  await save(options);
+  const panel = await openPanel(extension);
+  await ready(panel);
+  const [before] = await enginePages(extension);
+  await ready(await openPanel(extension));
+  expect((await enginePages(extension)).map(({ id }) => id)).toEqual([before?.id]);
+  await write(panel, TICKET);
+  await panel.bringToFront();
+  await press(panel, 'Classify');
+  await expect.poll(() => office.log).toContain("POST /o'brien/v1");
 });

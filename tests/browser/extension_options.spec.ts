@@ -72,6 +72,31 @@ test('what cannot be used is not saved, and says what is wrong where it is wrong
   await refuse('At least two labels are needed.');
 });
 
+test('each Save that is refused leads to what is wrong', async ({ extension }) => {
+  const options = await openOptions(extension);
+  const address = options.getByLabel('Address for chat completions');
+  await address.fill('no address');
+  for (let time = 0; time < 2; time += 1) {
+    await options.getByRole('button', { name: 'Save' }).focus();
+    await options.keyboard.press('Enter');
+    await expect(address).toBeFocused();
+  }
+});
+
+test('with the keyboard alone there are as many labels as possible, and one fewer again', async ({ extension }) => {
+  const options = await openOptions(extension);
+  const add = options.getByRole('button', { name: 'Add a label' });
+  await add.focus();
+  for (let row = 5; row <= 32; row += 1) await options.keyboard.press('Enter');
+  await expect(options.getByLabel(/^Label \d+: name$/)).toHaveCount(30);
+  await expect(add).toBeFocused();
+  await expect(options.getByText('At most 30 are possible.')).toBeVisible();
+  await expectAccessible(options);
+  await options.getByRole('button', { name: 'Remove label 30' }).press('Enter');
+  await expect(add).toBeFocused();
+  await expect(options.getByLabel(/^Label \d+: name$/)).toHaveCount(29);
+});
+
 for (const [what, stored] of Object.entries({
   'nothing like options': 'x'.repeat(100_000),
   'a mode without its back office': { mode: 'only_in_cloud', office: null },

@@ -138,8 +138,34 @@ async function expectNoWay(extension: Extension, pages: readonly Page[], to: Lis
   for (const page of pages) expect(await page.evaluate<string>(reach(address)), page.url()).toBe('refused');
   const engine = await enginePage(extension);
   expect(await extension.devtools.evaluate(engine, reach(address)), 'the engine’s page').toBe('refused');
-  const workers = await extension.devtools.evaluateInWorkers(engine, `${reach(address)}.then((fate) => [fate, typeof XMLHttpRequest, typeof WebSocket, typeof EventSource].join(' '))`);
-  expect(workers, 'the engine’s worker').toEqual(['refused undefined undefined undefined']);
+  const workers = await extension.devtools.evaluateInWorkers(engine, waysFromWorker(address));
+  expect(workers, 'the engine’s worker').toHaveLength(1);
+  for (const way of workers as Readonly<Record<string, string>>[]) expect(new Set(Object.values(way)), JSON.stringify(way)).toEqual(new Set(['refused']));
+}
+
+/** An expression that tries each way to reach `url` that a worker is born with. */
+function waysFromWorker(url: string): string {
+  return `(async (url) => {
+    const scopes = [];
+    for (let scope = globalThis; scope !== null; scope = Object.getPrototypeOf(scope)) scopes.push(scope);
+    const ways = {
+      fetch: () => fetch(url, { mode: 'no-cors' }),
+      'a request': () => fetch(new Request(url, { mode: 'no-cors' })),
+      'an object with two faces': () => { let asked = 0; return fetch({ toString: () => (asked++ === 0 ? location.href : url) }, { mode: 'no-cors' }).then(({ url: reached }) => reached.startsWith(location.origin) ? Promise.reject() : reached); },
+      'fetch of a prototype': () => scopes.slice(1).find((scope) => scope.fetch).fetch.call(globalThis, url, { mode: 'no-cors' }),
+      'fetch after a deletion': () => { Reflect.deleteProperty(globalThis, 'fetch'); return globalThis.fetch(url, { mode: 'no-cors' }); },
+      'a cache': async () => (await caches.open('x')).add(url),
+      'a cache of a bucket': async () => (await (await navigator.storageBuckets.open('x')).caches.open('x')).add(url),
+      XMLHttpRequest: () => new Promise((resolve, reject) => { const request = new XMLHttpRequest(); request.onload = resolve; request.onerror = reject; request.open('GET', url); request.send(); }),
+      WebSocket: () => new WebSocket(url.replace('http', 'ws')),
+      EventSource: () => new EventSource(url),
+      WebTransport: () => new WebTransport(url.replace('http:', 'https:')),
+      'a script': () => import(url),
+    };
+    const fates = {};
+    for (const [way, go] of Object.entries(ways)) fates[way] = await Promise.resolve().then(go).then(() => 'reached', () => 'refused');
+    return fates;
+  })(${JSON.stringify(url)})`;
 }
 
 test('in the general build no page but the engine’s reaches anything, and that only the one address', async ({ extension, office }) => {
@@ -166,6 +192,8 @@ test('in the general build no page but the engine’s reaches anything, and that
   expect(await extension.devtools.evaluate(page, reach(`${office.origin}${Upstream.path}`))).toBe('reached');
 
   expect(await extension.background.evaluate<string>(reach(elsewhere.origin)), 'the service worker').toBe('refused');
+  const inBackground = await extension.background.evaluate<Readonly<Record<string, string>>>(waysFromWorker(elsewhere.origin));
+  expect(new Set(Object.values(inBackground)), JSON.stringify(inBackground)).toEqual(new Set(['refused']));
   expect(elsewhere.log).toEqual([]);
   elsewhere.close();
 });
@@ -239,7 +267,7 @@ test('messages that are none of ours are refused, and the engine goes on', async
         const port = chrome.runtime.connect({ name: 'stranger' });
         port.onDisconnect.addListener(() => resolve('refused'));
         port.onMessage.addListener(() => resolve('answered'));
-        port.postMessage({ id: 1, verb: 'receipts', request: null });
+        port.postMessage({ id: 1, verb: 'retire', request: null });
       }),
   );
   expect(stranger).toBe('refused');

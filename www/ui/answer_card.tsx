@@ -14,24 +14,22 @@ interface Props {
   readonly state: AnswerState;
   readonly text: string;
   readonly upstreamHost: string | undefined;
-  /** In the place of the first explanation, before there is an answer. */
-  readonly empty?: JSX.Element;
 }
 
-export function AnswerCard({ state, text, upstreamHost, empty }: Props): JSX.Element {
+export function AnswerCard({ state, text, upstreamHost }: Props): JSX.Element {
   const { phase, answer, problem, stoppedFor } = state;
   return (
     <div class="answer" aria-busy={phase === 'thinking'}>
       <p class="visually-hidden" role="status">
-        {phase === 'answered' && answer !== undefined && spoken(answer)}
+        {phase === 'answered' && answer !== undefined && spokenAnswer(answer)}
         {phase === 'stopped' && (stoppedFor === undefined ? 'Stopped.' : stoppedWords(stoppedFor))}
       </p>
       {phase === 'stopped' && stoppedFor !== undefined && <StoppedNotice mode={stoppedFor} />}
       {phase === 'failed' && problem !== undefined && <ProblemNotice problem={problem} />}
       {answer !== undefined ? (
-        <Shown answer={answer} text={text} stale={phase !== 'answered'} stays={phase === 'stopped' || phase === 'failed'} upstreamHost={upstreamHost} />
+        <ShownAnswer answer={answer} text={text} stale={phase !== 'answered'} stays={phase === 'stopped' || phase === 'failed'} upstreamHost={upstreamHost} />
       ) : (
-        phase !== 'failed' && (empty ?? <Empty phase={phase} upstream={upstreamHost !== undefined} />)
+        phase !== 'failed' && <Empty phase={phase} upstream={upstreamHost !== undefined} />
       )}
     </div>
   );
@@ -72,17 +70,18 @@ function Empty({ phase, upstream }: { readonly phase: AnswerState['phase']; read
 const ORIGIN_ICONS: Readonly<Record<Origin, IconName>> = { here: 'here', office: 'office', unsure: 'question' };
 const ORIGIN_WORDS: Readonly<Record<Origin, string>> = { here: 'Here', office: 'Back office', unsure: 'Unsure, here' };
 
-interface ShownProps {
+interface ShownAnswerProps {
   readonly answer: Answer;
   /** What is in the box now. */
   readonly text: string;
   readonly stale: boolean;
   /** A newer question got no answer. */
-  readonly stays: boolean;
+  readonly stays?: boolean;
   readonly upstreamHost: string | undefined;
 }
 
-function Shown({ answer, text, stale, stays, upstreamHost }: ShownProps): JSX.Element {
+/** Without a voice of its own: for a page that speaks in one place. */
+export function ShownAnswer({ answer, text, stale, stays = false, upstreamHost }: ShownAnswerProps): JSX.Element {
   const { question, result } = answer;
   const earlier = question.text !== text;
   const origin = originOf(result);
@@ -183,7 +182,7 @@ function Details({ answer }: { readonly answer: Answer }): JSX.Element {
 }
 
 /** What a screen reader hears, once per answer. */
-function spoken({ question, result }: Answer): string {
+export function spokenAnswer({ question, result }: Answer): string {
   const confidence = result.local?.confidence ?? result.confidence;
   const sure = confidence === null || result.source === 'cloud' ? '' : `, ${percent(confidence)} sure`;
   return `${result.value}${sure}. ${classificationSentence(result, question.threshold)}`;

@@ -3,7 +3,8 @@ import { Frontdesk, openaiCompatible } from 'frontdesk';
 import { placeOf } from '../../../ui/backends.js';
 import type { EngineState } from '../shared/protocol.js';
 import { allowedAddress, type Settings } from '../shared/settings.js';
-import { wireError } from './wire_error.js';
+import { CodedError, wireError } from './wire_error.js';
+import { unlessAborted } from '../shared/waiting.js';
 
 const MODELS = './models';
 
@@ -13,9 +14,21 @@ interface Making {
   readonly stop: AbortController;
 }
 
+/** What a call runs on and under. */
+export interface Under {
+  readonly desk: Frontdesk;
+  readonly settings: Settings;
+  readonly ranOn: string;
+  /** Also aborted when the options change what was promised. */
+  readonly signal: AbortSignal;
+}
+
 export class DeskKeeper {
   #making: Making | undefined;
   #settings: Settings | undefined;
+  /** Aborted when what the calls of now were promised holds no longer. */
+  #promise = new AbortController();
+  readonly #running = new Set<Promise<unknown>>();
   #state: EngineState = { phase: 'starting', share: 0 };
   readonly #onState: (state: EngineState) => void;
 
@@ -27,9 +40,11 @@ export class DeskKeeper {
     return this.#state;
   }
 
-  /** A change of models, address or promise ends the desk that was there, and the calls that run on it. */
+  /** A change of mode, sureness, address or model ends the calls that run; one of models or address also the desk. */
   configure(settings: Settings): void {
+    const before = this.#settings;
     this.#settings = settings;
+    if (before !== undefined && promiseOf(before) !== promiseOf(settings)) this.#breakPromise();
     const key = keyOf(settings);
     if (this.#making?.key === key) return;
     this.#end();
@@ -47,12 +62,41 @@ export class DeskKeeper {
     this.configure(this.#settings);
   }
 
-  /** The desk and the settings that it is asked under. */
-  async current(): Promise<{ readonly desk: Frontdesk; readonly settings: Settings; readonly ranOn: string }> {
-    if (this.#making === undefined || this.#settings === undefined) throw new Error('the engine has no settings yet');
-    const settings = this.#settings;
-    const desk = await this.#making.desk;
-    return { desk, settings, ranOn: placeWords(desk) ?? '' };
+  /** Before another page takes this one's place: the calls end, and none begins until there are settings again. */
+  async retire(): Promise<void> {
+    this.#breakPromise();
+    this.#end();
+    await Promise.allSettled(this.#running);
+  }
+
+  /** Runs a call once the desk is there, under the settings of that moment. */
+  async run<T>(signal: AbortSignal, call: (under: Under) => Promise<T>): Promise<T> {
+    const running = this.#run(signal, call);
+    this.#running.add(running);
+    return running.finally(() => this.#running.delete(running));
+  }
+
+  async #run<T>(signal: AbortSignal, call: (under: Under) => Promise<T>): Promise<T> {
+    const promise = this.#promise.signal;
+    const either = AbortSignal.any([signal, promise]);
+    try {
+      const desk = await unlessAborted(this.#desk(), either);
+      if (this.#settings === undefined) throw new Error('the engine has no settings yet');
+      return await call({ desk, settings: this.#settings, ranOn: placeWords(desk) ?? '', signal: either });
+    } catch (error) {
+      // Whatever the end of a desk or a request made of it.
+      throw promise.aborted && !signal.aborted ? promise.reason : error;
+    }
+  }
+
+  #desk(): Promise<Frontdesk> {
+    return this.#making?.desk ?? Promise.reject(new Error('the engine has no settings yet'));
+  }
+
+  #breakPromise(): void {
+    const broken = this.#promise;
+    this.#promise = new AbortController();
+    broken.abort(new CodedError('options_changed', 'the options changed while this ran'));
   }
 
   async #make(settings: Settings, signal: AbortSignal): Promise<Frontdesk> {
@@ -115,6 +159,11 @@ function deskMode({ mode }: Settings): 'only_on_device' | 'only_in_cloud' | 'cas
 /** Of what the desk was made from. */
 function keyOf(settings: Settings): string {
   return JSON.stringify([deskMode(settings), settings.ownModel, settings.office]);
+}
+
+/** What a call relies on from its beginning to its end. */
+function promiseOf({ mode, threshold, office, ownModel }: Settings): string {
+  return JSON.stringify([mode, threshold, office, ownModel]);
 }
 
 function placeWords({ info }: Frontdesk): string | undefined {

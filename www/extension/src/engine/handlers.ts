@@ -4,7 +4,7 @@ import { modeName } from '../../../ui/modes.js';
 import type { Classification, CompletionProvenance, Label } from 'frontdesk';
 import type { Answered, EngineState, Progress, Protocol, Status, Summarised, TextRequest, Verb } from '../shared/protocol.js';
 import { allowedAddress, type Settings } from '../shared/settings.js';
-import { DeskKeeper } from './desk_keeper.js';
+import { DeskKeeper, type Under } from './desk_keeper.js';
 import { addressOfPage } from './page_address.js';
 import { NO_ANSWER, Receipts, type Sending } from './receipts.js';
 import { CodedError } from './wire_error.js';
@@ -20,7 +20,6 @@ export type Handlers = { readonly [V in Verb]: (call: Call<V>) => Protocol[V]['r
 /** Classify and route differ in what is chosen from. */
 interface Choosing {
   readonly request: TextRequest;
-  readonly signal: AbortSignal;
   readonly emit: (event: Progress) => void;
 }
 
@@ -51,35 +50,34 @@ export const handlers: Handlers = {
     keeper.restart();
     return null;
   },
-  classify: (call) => choose('classify', (settings) => settings.labels, call),
-  route: (call) => choose('route', (settings) => settings.queues, call),
-  summarise: (call) => summarise(call),
-  receipts: () => receipts.all,
+  classify: (call) => keeper.run(call.signal, (under) => choose('classify', (settings) => settings.labels, call, under)),
+  route: (call) => keeper.run(call.signal, (under) => choose('route', (settings) => settings.queues, call, under)),
+  summarise: (call) => keeper.run(call.signal, (under) => summarise(call, under)),
+  retire: async () => {
+    await keeper.retire();
+    return receipts.all;
+  },
   adopt: ({ request }) => {
     receipts.adopt(request);
     return null;
   },
 };
 
-async function choose(job: 'classify' | 'route', labelsOf: (settings: Settings) => readonly Label[], { request, signal, emit }: Choosing): Promise<Answered> {
-  const { desk, settings, ranOn } = await keeper.current();
-  signal.throwIfAborted();
+async function choose(job: 'classify' | 'route', labelsOf: (settings: Settings) => readonly Label[], { request, emit }: Choosing, { desk, settings, ranOn, signal }: Under): Promise<Answered> {
   const { mode, threshold } = settings;
   const { text } = request;
   const labels = labelsOf(settings);
   const sending = receipts.begin(job);
   const onProgress = ({ done, total }: Progress): void => emit({ done, total });
-  const result = await explained(sending, settings, () => desk.classify(text, { labels, mode, threshold, subject: 'text', signal, onSend: sending.onSend, onProgress }));
+  const result = await explained(sending, { settings, signal }, () => desk.classify(text, { labels, mode, threshold, subject: 'text', signal, onSend: sending.onSend, onProgress }));
   return { question: { text, labels: labels.map(({ name }) => name), mode, threshold }, result, ranOn };
 }
 
-async function summarise({ request, signal, emit }: Call<'summarise'>): Promise<Summarised> {
-  const { desk, settings } = await keeper.current();
-  signal.throwIfAborted();
+async function summarise({ request, emit }: Call<'summarise'>, { desk, settings, signal }: Under): Promise<Summarised> {
   const { mode, threshold } = settings;
   const sending = receipts.begin('summarise');
   let text = '';
-  const provenance = await explained(sending, settings, async () => {
+  const provenance = await explained(sending, { settings, signal }, async () => {
     const chunks = await desk.chat.completions.create(
       {
         messages: [{ role: 'user', content: `${request.text}\n\n${SUMMARISE}` }],
@@ -104,7 +102,8 @@ async function summarise({ request, signal, emit }: Call<'summarise'>): Promise<
 }
 
 /** Runs a call, and writes into its receipt why a request left and what came of it. */
-async function explained<T extends Classification | CompletionProvenance | undefined>(sending: Sending, { mode, threshold }: Settings, run: () => Promise<T>): Promise<T> {
+async function explained<T extends Classification | CompletionProvenance | undefined>(sending: Sending, { settings, signal }: Pick<Under, 'settings' | 'signal'>, run: () => Promise<T>): Promise<T> {
+  const { mode, threshold } = settings;
   try {
     const result = await run();
     if (result !== undefined) {
@@ -113,8 +112,7 @@ async function explained<T extends Classification | CompletionProvenance | undef
     }
     return result;
   } catch (error) {
-    const stopped = error instanceof DOMException && error.name === 'AbortError';
-    const outcome = stopped ? 'Stopped before the answer was there.' : NO_ANSWER;
+    const outcome = signal.aborted ? 'Stopped before the answer was there.' : NO_ANSWER;
     sending.explain({ why: `Mode “${modeName(mode)}”.`, outcome });
     throw error;
   }

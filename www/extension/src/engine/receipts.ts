@@ -10,6 +10,7 @@ export interface Sending {
   readonly explain: (words: { readonly why: string; readonly outcome: string }) => void;
 }
 
+const MOST_A_MILLISECOND = 1000;
 const WAITING = 'Waiting for an answer.';
 
 /** Where nobody can tell whether it arrived. */
@@ -17,7 +18,8 @@ export const NO_ANSWER = 'No answer came; it may not have arrived. Counted to be
 
 export class Receipts {
   #all: readonly Receipt[] = [];
-  #nextId = 1;
+  /** The time makes them differ from those of any page before; so an identifier is one request's, wherever its receipt goes. */
+  #nextId = Date.now() * MOST_A_MILLISECOND;
   readonly #onChange: (changed: readonly Receipt[]) => void;
 
   constructor(onChange: (changed: readonly Receipt[]) => void) {
@@ -42,9 +44,13 @@ export class Receipts {
     };
   }
 
-  /** Those of the page that was here before, newest first; nobody hears of their answers any more. */
+  /** Those of a page that was here before, as far as they are new; nobody hears of their answers any more. */
   adopt(earlier: readonly Receipt[]): void {
-    for (const receipt of [...earlier].reverse()) this.#put({ ...receipt, id: this.#nextId++, outcome: receipt.outcome === WAITING ? NO_ANSWER : receipt.outcome });
+    const known = new Set(this.#all.map(({ id }) => id));
+    for (const receipt of earlier.filter(({ id }) => !known.has(id))) {
+      this.#nextId = Math.max(this.#nextId, receipt.id + 1);
+      this.#put({ ...receipt, outcome: receipt.outcome === WAITING ? NO_ANSWER : receipt.outcome });
+    }
   }
 
   #put(receipt: Receipt): void {

@@ -15,6 +15,8 @@ export function App({ settings }: { readonly settings: Settings }): JSX.Element 
   const [form, setForm] = useState<Form>(() => formOf(settings));
   const [problems, setProblems] = useState<FormProblems>({});
   const [state, setState] = useState<'unchanged' | 'changed' | 'saved' | 'wrong'>('unchanged');
+  /** How often saving was refused: each time the focus goes to what is wrong. */
+  const [refusals, setRefusals] = useState(0);
   const page = useRef<HTMLFormElement>(null);
   const change = (part: Partial<Form>): void => {
     const next = { ...form, ...part };
@@ -28,6 +30,7 @@ export function App({ settings }: { readonly settings: Settings }): JSX.Element 
     if ('problems' in checked) {
       setProblems(checked.problems);
       setState('wrong');
+      setRefusals((before) => before + 1);
       return;
     }
     setProblems({});
@@ -36,8 +39,8 @@ export function App({ settings }: { readonly settings: Settings }): JSX.Element 
     setState('saved');
   };
   useEffect(() => {
-    if (state === 'wrong') page.current?.querySelector<HTMLElement>('[aria-invalid=true]')?.focus();
-  }, [state]);
+    if (refusals > 0) page.current?.querySelector<HTMLElement>('[aria-invalid=true]')?.focus();
+  }, [refusals]);
   const hasOffice = form.url.trim() !== '';
 
   return (

@@ -21,6 +21,7 @@ export function RowsEditor({ what, rows, problem, onRows }: Props): JSX.Element 
     // The focused button is about to vanish.
     add.current?.focus();
   };
+  const isFull = rows.length >= LIMITS.choices;
   return (
     <>
       <div class="rows">
@@ -48,11 +49,15 @@ export function RowsEditor({ what, rows, problem, onRows }: Props): JSX.Element 
           {problem}
         </p>
       )}
-      <div>
-        <button ref={add} type="button" class="button" disabled={rows.length >= LIMITS.choices} onClick={() => onRows([...rows, { name: '', description: '' }])}>
+      <div class="inline">
+        {/* A button that is disabled loses the focus, and could not be given it. */}
+        <button ref={add} type="button" class="button" aria-disabled={isFull} onClick={() => !isFull && onRows([...rows, { name: '', description: '' }])}>
           <Icon name="add" />
           Add a {what.toLowerCase()}
         </button>
+        <span class="hint" role="status">
+          {isFull && `At most ${LIMITS.choices} are possible.`}
+        </span>
       </div>
     </>
   );

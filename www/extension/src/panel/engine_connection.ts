@@ -1,6 +1,7 @@
 // The panel's connection to the engine: kept open, made again when the engine's page is gone or the options change.
 import type { LedgerEntry } from '../../../ui/ledger.js';
 import { type CallOptions, EngineError, EngineLink } from '../shared/engine_link.js';
+import { unlessAborted } from '../shared/waiting.js';
 import type { EngineState, Protocol, Receipt, Status, Verb } from '../shared/protocol.js';
 import { allowedAddress, type Settings } from '../shared/settings.js';
 import { readSettings, watchSettings } from '../shared/stored_settings.js';
@@ -18,10 +19,13 @@ const STARTING: EngineState = { phase: 'starting', share: 0 };
 /** A page that dies sooner than this, so many times, is not made again by itself. */
 const SHORT_LIFE_MS = 5000;
 const MOST_SHORT_LIVES = 3;
+/** Before the next try: a page that has just been made may not listen yet. */
+const PAUSE_MS = 150;
 
 export class EngineConnection {
   #view: EngineView = { settings: undefined, engine: STARTING, receipts: [], wasRestarted: false };
-  #known = new Map<number, Receipt>();
+  /** Whatever becomes of the engine's page, a panel forgets none. */
+  readonly #known = new Map<number, Receipt>();
   #link: Promise<EngineLink>;
   #shortLives = 0;
   /** Which opening counts; what an earlier one says is of no interest. */
@@ -43,7 +47,8 @@ export class EngineConnection {
   }
 
   async call<V extends Verb>(verb: V, request: Protocol[V]['request'], options?: CallOptions<V>): Promise<Protocol[V]['response']> {
-    const link = await this.#link;
+    // Stop also works while a page is being made.
+    const link = await unlessAborted(this.#link, options?.signal);
     return link.call(verb, request, options);
   }
 
@@ -62,9 +67,9 @@ export class EngineConnection {
     if (this.#view.wasRestarted) this.#set({ wasRestarted: false });
   }
 
-  #open(): Promise<EngineLink> {
+  #open(afterMs = 0): Promise<EngineLink> {
     const generation = ++this.#generation;
-    const link = this.#openWith(generation);
+    const link = this.#openWith(generation, afterMs);
     link.catch((error: unknown) => {
       if (generation !== this.#generation) return;
       const { name, message } = error instanceof Error ? error : new EngineError('internal', String(error));
@@ -73,22 +78,22 @@ export class EngineConnection {
     return link;
   }
 
-  async #openWith(generation: number): Promise<EngineLink> {
+  async #openWith(generation: number, afterMs: number): Promise<EngineLink> {
+    if (afterMs > 0) await new Promise((resolve) => setTimeout(resolve, afterMs));
     const openedAt = performance.now();
     const settings = await readSettings();
     this.#set({ settings });
-    const known = [...this.#known.values()].sort((a, b) => b.id - a.id);
-    // The engine's page tells all of them anew.
-    this.#known = new Map();
     const isCurrent = (): boolean => generation === this.#generation;
     const onLost = (): void => {
       if (isCurrent()) void this.#reopen({ lost: settings, livedMs: performance.now() - openedAt });
     };
     const onStatus = (status: Status): void => {
-      if (isCurrent()) this.#hear(status);
+      if ('receipts' in status) this.#remember(status.receipts);
+      else if (isCurrent()) this.#set({ engine: status.engine });
     };
+    const known = (): readonly Receipt[] => [...this.#known.values()];
     const link = await EngineLink.open(settings, { known, onStatus, onLost });
-    if (!isCurrent()) link.close();
+    if (!isCurrent()) link.close(optionsChanged());
     return link;
   }
 
@@ -102,7 +107,7 @@ export class EngineConnection {
       return;
     }
     this.#set({ engine: STARTING, wasRestarted: this.#view.wasRestarted || !wanted });
-    this.#link = this.#open();
+    this.#link = this.#open(livedMs < SHORT_LIFE_MS ? PAUSE_MS : 0);
   }
 
   async #change(settings: Settings): Promise<void> {
@@ -115,12 +120,12 @@ export class EngineConnection {
     const old = this.#link;
     this.#set({ engine: STARTING });
     this.#link = this.#open();
-    await old.then((link) => link.close()).catch(() => undefined);
+    await old.then((link) => link.close(optionsChanged())).catch(() => undefined);
   }
 
-  #hear(status: Status): void {
-    if ('engine' in status) return this.#set({ engine: status.engine });
-    for (const receipt of status.receipts) this.#known.set(receipt.id, receipt);
+  /** New ones, and what came of those that are known. */
+  #remember(receipts: readonly Receipt[]): void {
+    for (const receipt of receipts) this.#known.set(receipt.id, receipt);
     const newestFirst = [...this.#known.values()].sort((a, b) => b.id - a.id);
     this.#set({ receipts: newestFirst.map((receipt) => ({ ...receipt, at: new Date(receipt.at) })) });
   }
@@ -129,4 +134,8 @@ export class EngineConnection {
     this.#view = { ...this.#view, ...change };
     for (const listener of this.#listeners) listener();
   }
+}
+
+function optionsChanged(): EngineError {
+  return new EngineError('options_changed', 'the options changed while this ran');
 }

@@ -1,6 +1,6 @@
 // What came of the newest run.
 import type { JSX } from 'preact';
-import { AnswerCard } from '../../../ui/answer_card.js';
+import { ShownAnswer, spokenAnswer } from '../../../ui/answer_card.js';
 import { completionSentence } from '../../../ui/provenance.js';
 import { ProblemNotice } from '../../../ui/notices.js';
 import { JOBS } from '../shared/jobs.js';
@@ -30,9 +30,13 @@ export function Result({ state, text, officeHost, engine }: Props): JSX.Element 
       {phase === 'failed' && problem !== undefined && (engine === 'failed' ? <p class="hint">Not run. Your text is still in the box.</p> : <ProblemNotice problem={problem} />)}
       {phase === 'running' && job !== 'summarise' && <Reading share={state.share} engine={engine} officeHost={officeHost} />}
       {phase === 'stopped' && job !== 'summarise' && <p class="hint">Stopped. Your text is still in the box.</p>}
-      {job === 'summarise' && phase !== 'empty' && (phase !== 'failed' || state.summary !== '') && <SummaryCard state={state} />}
-      {job === 'classify' && answer !== undefined && <AnswerCard state={{ phase: 'answered', answer }} text={text} upstreamHost={officeHost} />}
-      {job === 'route' && answer !== undefined && <RouteCard answer={answer} stale={false} />}
+      {job === 'summarise' && phase !== 'empty' && (phase !== 'failed' || state.summary !== '') && <SummaryCard state={state} text={text} />}
+      {job === 'classify' && answer !== undefined && (
+        <div class="answer">
+          <ShownAnswer answer={answer} text={text} stale={false} upstreamHost={officeHost} />
+        </div>
+      )}
+      {job === 'route' && answer !== undefined && <RouteCard answer={answer} text={text} />}
     </section>
   );
 }
@@ -68,7 +72,5 @@ function spoken({ phase, job, answer, summary, provenance, threshold }: RunState
   if (phase !== 'done') return '';
   if (job === 'summarise') return `${summary} ${provenance === undefined ? '' : completionSentence(provenance, threshold)}`;
   if (answer === undefined) return '';
-  if (job === 'route') return `${queueOf(answer) ?? 'A person'}. ${routeSentence(answer)}`;
-  // The answer card says its own.
-  return '';
+  return job === 'route' ? `${queueOf(answer) ?? 'A person'}. ${routeSentence(answer)}` : spokenAnswer(answer);
 }

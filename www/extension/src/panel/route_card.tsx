@@ -19,18 +19,25 @@ export function queueOf({ question, result }: Answered): string | undefined {
   return confidence >= question.threshold ? result.value : undefined;
 }
 
-export function RouteCard({ answer, stale }: { readonly answer: Answered; readonly stale: boolean }): JSX.Element {
+interface Props {
+  readonly answer: Answered;
+  /** What is in the box now. */
+  readonly text: string;
+}
+
+export function RouteCard({ answer, text }: Props): JSX.Element {
   const { question, result } = answer;
   const queue = queueOf(answer);
   const origin = queue === undefined ? 'unsure' : originOf(result);
   const { icon, words } = ORIGINS[origin];
   const probabilities = result.local?.probabilities ?? result.probabilities;
   return (
-    <div class="answer-body" data-origin={origin} data-stale={stale}>
+    <div class="answer-body" data-origin={origin}>
       <p>
         <span class="answer-origin">
           <Icon name={icon} /> {words}
         </span>
+        {question.text !== text && <span class="answer-earlier">to the text before</span>}
       </p>
       <p class="answer-value" data-testid="route-value">
         {queue ?? 'A person'}

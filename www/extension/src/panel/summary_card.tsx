@@ -5,18 +5,28 @@ import { Icon } from '../../../ui/icons.js';
 import { completionSentence, originOf } from '../../../ui/provenance.js';
 import type { RunState } from './use_run.js';
 
-export function SummaryCard({ state }: { readonly state: RunState }): JSX.Element {
+interface Props {
+  readonly state: RunState;
+  /** What is in the box now. */
+  readonly text: string;
+}
+
+export function SummaryCard({ state, text }: Props): JSX.Element {
   const { phase, summary, provenance, threshold } = state;
+  const isEarlier = state.text !== text;
   const origin = provenance === undefined ? undefined : originOf(provenance);
   const local = provenance?.source === 'device' ? provenance.local : undefined;
   const speed = local && perSecond(local.usage.completionTokens, local.timing.decodeMs);
   return (
     <div class="answer-body summary" data-origin={origin}>
-      {origin !== undefined && (
+      {(origin !== undefined || isEarlier) && (
         <p>
-          <span class="answer-origin">
-            <Icon name={origin === 'office' ? 'office' : 'here'} /> {origin === 'office' ? 'Back office' : 'Here'}
-          </span>
+          {origin !== undefined && (
+            <span class="answer-origin">
+              <Icon name={origin === 'office' ? 'office' : 'here'} /> {origin === 'office' ? 'Back office' : 'Here'}
+            </span>
+          )}
+          {isEarlier && <span class="answer-earlier">of the text before</span>}
         </p>
       )}
       <div class="summary-text" data-testid="summary" aria-busy={phase === 'running'} tabIndex={0} role="region" aria-label="Summary">

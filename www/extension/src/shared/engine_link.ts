@@ -2,9 +2,12 @@
 import * as v from 'valibot';
 import { EVENTS, FROM_ENGINE, PORT_NAME, type Protocol, type Receipt, RESPONSES, type Status, type ToEngine, type Verb } from './protocol.js';
 import { allowedAddress, type Settings } from './settings.js';
+import { unlessAborted } from './waiting.js';
 
 const PAGE = 'offscreen.html';
 const LOCK = 'frontdesk-engine-page';
+/** For each step under the lock, so that a page that hangs does not shut the others out; the model's start is none of them. */
+const MOST_STEP_MS = 20_000;
 
 /** What a call rejects with; `name` is the code. */
 export class EngineError extends Error {
@@ -21,7 +24,7 @@ export interface CallOptions<V extends Verb> {
 
 interface OpenOptions {
   /** What this page knows to have left, should the engine's page have died with its record. */
-  readonly known: readonly Receipt[];
+  readonly known: () => readonly Receipt[];
   readonly onStatus: (status: Status) => void;
   readonly onLost: () => void;
 }
@@ -47,20 +50,40 @@ export class EngineLink {
       // Reading it tells the browser that it is known.
       void chrome.runtime.lastError;
       this.#isOpen = false;
-      this.#rejectAll();
+      this.#rejectAll(gone());
       onLost();
     });
   }
 
-  /** Where there is no engine's page, or one for another address, it is made; what left before is handed over to it. */
-  static async open(settings: Settings, { known, onStatus, onLost }: OpenOptions): Promise<EngineLink> {
+  /** Where there is no engine's page, or one for another address, it is made; what left and it does not know is handed over to it. */
+  static async open(settings: Settings, options: OpenOptions): Promise<EngineLink> {
     return navigator.locks.request(LOCK, async () => {
-      await preparePage(settings, known);
-      const link = new EngineLink(onLost);
-      link.call('watch', null, { onEvent: onStatus }).catch(() => undefined);
-      await link.call('configure', settings);
-      return link;
+      const retired = await preparePage(settings);
+      options.onStatus({ receipts: retired });
+      const link = new EngineLink(options.onLost);
+      try {
+        await link.#begin(settings, { ...options, retired });
+        return link;
+      } catch (error) {
+        link.close();
+        // The next opening shall not meet it again.
+        if (isSilence(error)) void chrome.offscreen.closeDocument().catch(() => undefined);
+        throw error;
+      }
     });
+  }
+
+  async #begin(settings: Settings, { known, retired, onStatus }: Pick<OpenOptions, 'known' | 'onStatus'> & { readonly retired: readonly Receipt[] }): Promise<void> {
+    const theirs = new Set<number>();
+    const onEvent = (status: Status): void => {
+      if ('receipts' in status) for (const { id } of status.receipts) theirs.add(id);
+      onStatus(status);
+    };
+    // All receipts of the page come before the answer to the next call.
+    this.call('watch', null, { onEvent }).catch(() => undefined);
+    await this.call('configure', settings, { signal: AbortSignal.timeout(MOST_STEP_MS) });
+    const missing = new Map([...retired, ...known()].filter(({ id }) => !theirs.has(id)).map((receipt) => [receipt.id, receipt]));
+    if (missing.size > 0) await this.call('adopt', [...missing.values()], { signal: AbortSignal.timeout(MOST_STEP_MS) });
   }
 
   static async once<T>(use: (link: EngineLink) => Promise<T>): Promise<T> {
@@ -88,12 +111,12 @@ export class EngineLink {
     });
   }
 
-  /** Ends the calls of this page; the engine goes on. */
-  close(): void {
+  /** Ends the calls of this page, for this reason; the engine goes on. */
+  close(reason = gone()): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     this.#port.disconnect();
-    this.#rejectAll();
+    this.#rejectAll(reason);
   }
 
   #send(message: ToEngine): void {
@@ -118,8 +141,8 @@ export class EngineLink {
     else pending.reject(new EngineError('invalid_message', `the answer to ${pending.verb} makes no sense: ${response.issues[0].message}`));
   }
 
-  #rejectAll(): void {
-    for (const { reject } of this.#pending.values()) reject(gone());
+  #rejectAll(reason: EngineError): void {
+    for (const { reject } of this.#pending.values()) reject(reason);
     this.#pending.clear();
   }
 }
@@ -128,14 +151,24 @@ function gone(): EngineError {
   return new EngineError('worker_died', 'the engine’s page was closed');
 }
 
-/** One at a time, under the lock. */
-async function preparePage(settings: Settings, known: readonly Receipt[]): Promise<void> {
+/** One at a time, under the lock; gives the receipts of the page whose place was taken. */
+async function preparePage(settings: Settings): Promise<readonly Receipt[]> {
   const address = allowedAddress(settings);
-  const url = chrome.runtime.getURL(address === undefined ? PAGE : `${PAGE}?office=${encodeURIComponent(address)}`);
-  const [page] = await chrome.runtime.getContexts({ contextTypes: ['OFFSCREEN_DOCUMENT'] });
-  if (page?.documentUrl === url) return;
-  const receipts = page === undefined ? known : await EngineLink.once((link) => link.call('receipts', null)).catch(() => known);
-  if (page !== undefined) await chrome.offscreen.closeDocument();
-  await chrome.offscreen.createDocument({ url, reasons: ['WORKERS'], justification: 'The language model runs in a worker of this page, for as long as an answer takes.' });
-  if (receipts.length > 0) await EngineLink.once((link) => link.call('adopt', receipts));
+  // As the browser writes it: it escapes more than JavaScript does.
+  const url = new URL(chrome.runtime.getURL(address === undefined ? PAGE : `${PAGE}?office=${encodeURIComponent(address)}`)).href;
+  const [page] = await step(chrome.runtime.getContexts({ contextTypes: ['OFFSCREEN_DOCUMENT'] }));
+  if (page?.documentUrl === url) return [];
+  // Should it not answer, each page of ours still hands over what it knows.
+  const receipts = page === undefined ? [] : await step(EngineLink.once((link) => link.call('retire', null))).catch(() => []);
+  if (page !== undefined) await step(chrome.offscreen.closeDocument());
+  await step(chrome.offscreen.createDocument({ url, reasons: ['WORKERS'], justification: 'The language model runs in a worker of this page, for as long as an answer takes.' }));
+  return receipts;
+}
+
+function step<T>(promise: Promise<T>): Promise<T> {
+  return unlessAborted(promise, AbortSignal.timeout(MOST_STEP_MS));
+}
+
+function isSilence(error: unknown): boolean {
+  return error instanceof DOMException && error.name === 'TimeoutError';
 }

@@ -57,14 +57,15 @@ export interface Protocol {
   classify: { request: TextRequest; event: Progress; response: Answered };
   route: { request: TextRequest; event: Progress; response: Answered };
   summarise: { request: TextRequest; event: { readonly piece: string }; response: Summarised };
-  /** All receipts, to hand them over to the page that takes this one's place. */
-  receipts: { request: null; event: never; response: readonly Receipt[] };
+  /** Ends the desk and all calls, so that nothing more leaves, and gives all receipts for the page that takes this one's place. */
+  retire: { request: null; event: never; response: readonly Receipt[] };
+  /** Receipts of an earlier page; those that are known already change nothing. */
   adopt: { request: readonly Receipt[]; event: never; response: null };
 }
 
 export type Verb = keyof Protocol;
 
-const COUNT = v.pipe(v.number(), v.integer(), v.minValue(0));
+const COUNT = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const TEXT: v.GenericSchema<unknown, TextRequest> = v.strictObject({ text: v.pipe(v.string(), v.nonEmpty(), v.maxLength(MOST_CHARACTERS)) });
 const RECEIPT: v.GenericSchema<unknown, Receipt> = v.strictObject({
   id: COUNT,
@@ -86,7 +87,7 @@ export const REQUESTS: { readonly [V in Verb]: v.GenericSchema<unknown, Protocol
   classify: TEXT,
   route: TEXT,
   summarise: TEXT,
-  receipts: v.null(),
+  retire: v.null(),
   adopt: RECEIPTS,
 };
 
@@ -105,7 +106,7 @@ export const EVENTS: { readonly [V in Verb]: v.GenericSchema<unknown, Protocol[V
   classify: v.strictObject({ done: COUNT, total: COUNT }),
   route: v.strictObject({ done: COUNT, total: COUNT }),
   summarise: v.strictObject({ piece: v.string() }),
-  receipts: v.never(),
+  retire: v.never(),
   adopt: v.never(),
 };
 
@@ -129,7 +130,7 @@ export const RESPONSES: { readonly [V in Verb]: v.GenericSchema<unknown, Protoco
   classify: ANSWERED,
   route: ANSWERED,
   summarise: SUMMARISED,
-  receipts: RECEIPTS,
+  retire: RECEIPTS,
   adopt: v.null(),
 };
 
