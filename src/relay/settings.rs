@@ -15,6 +15,10 @@ use crate::origins::Origin;
 ///
 /// The upstream's key comes from the environment alone (FRONTDESK_UPSTREAM_KEY): options are seen by everyone who may
 /// list this machine's processes.
+#[allow(
+    rustdoc::bare_urls,
+    reason = "these words are also the help of the program, which has no markup"
+)]
 #[derive(Clone, Debug, Parser)]
 #[command(name = "frontdesk-relay", version, args_override_self = true)]
 #[non_exhaustive]
