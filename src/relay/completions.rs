@@ -147,37 +147,25 @@ impl Desk {
 
     async fn read(&self, body: Body) -> Result<Vec<u8>, Problem> {
         let most = self.settings.max_body;
+        let too_large = || {
+            Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "body_too_large",
+                format!("At most {most} bytes are passed on."),
+            )
+        };
         let mut body = Limited::new(body, most.saturating_mul(DRAINED));
         let mut bytes = Vec::new();
         let mut length = 0;
         while let Some(frame) = body.frame().await {
-            let too_large = || {
-                Problem::new(
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    "body_too_large",
-                    format!("At most {most} bytes are passed on."),
-                )
-            };
-            let Ok(frame) = frame else {
-                // Far too large, or its sender is gone and hears nothing.
-                return Err(too_large());
-            };
-            if let Ok(piece) = frame.into_data() {
-                length += piece.len();
-                if length <= most {
-                    bytes.extend_from_slice(&piece);
-                }
+            // An error is far too large a body, or its sender is gone and hears nothing.
+            let Ok(piece) = frame.map_err(|_| too_large())?.into_data() else { continue };
+            length += piece.len();
+            if length <= most {
+                bytes.extend_from_slice(&piece);
             }
         }
-        if length <= most {
-            Ok(bytes)
-        } else {
-            Err(Problem::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "body_too_large",
-                format!("At most {most} bytes are passed on."),
-            ))
-        }
+        if length <= most { Ok(bytes) } else { Err(too_large()) }
     }
 
     /// Everything is passed on as it is, but for the model's name where the operator has set one.
