@@ -25,6 +25,7 @@ pub struct Gpu {
     pub(crate) update: Scratch,
     pub(crate) normed: Scratch,
     pub(crate) wide: Scratch,
+    pub(crate) pairs: Scratch,
     pub(crate) splits: Scratch,
     /// Bound where a kernel's variant writes nothing.
     pub(crate) unused: Buffer,
@@ -74,6 +75,7 @@ impl Gpu {
             update: Scratch::default(),
             normed: Scratch::default(),
             wide: Scratch::default(),
+            pairs: Scratch::default(),
             splits: Scratch::default(),
             unused,
             choices: Choices::default(),

@@ -12,6 +12,8 @@ pub(crate) enum Kernel {
     ProjectOne,
     ProjectMany,
     ProjectAlone,
+    ProjectPairs,
+    Quantise,
     RmsNorm,
     LayerNorm,
     WriteCache,
@@ -61,6 +63,17 @@ const ATTENTION: &[Constant] = &[
     ("ROPE", true),
 ];
 
+const TOGETHER: &[Constant] = &[
+    ("FORM_0", false),
+    ("MODE", false),
+    ("ACTIVATION", false),
+    ("TILE", false),
+    ("COLUMNS", false),
+];
+
+const ALONE: &[Constant] =
+    &[("FORM_0", false), ("MODE", false), ("ACTIVATION", false), ("TILE", false), ("ROWS", false)];
+
 impl Kernel {
     pub(crate) fn recipe(self) -> Recipe {
         match self {
@@ -105,19 +118,25 @@ impl Kernel {
                 parts: 1,
                 preambles: &[ACTIVATION, SEVERAL],
                 source: include_str!("shaders/project_many.wgsl"),
-                constants: &[
-                    ("COLUMNS", false),
-                    ("FORM_0", false),
-                    ("MODE", false),
-                    ("ACTIVATION", false),
-                    ("TILE", false),
-                ],
+                constants: TOGETHER,
             },
             Kernel::ProjectAlone => Recipe {
                 parts: 1,
                 preambles: &[ACTIVATION, SEVERAL],
                 source: include_str!("shaders/project_alone.wgsl"),
-                constants: &[("FORM_0", false), ("TILE", false), ("ROWS", false)],
+                constants: ALONE,
+            },
+            Kernel::ProjectPairs => Recipe {
+                parts: 1,
+                preambles: &[ACTIVATION, SEVERAL],
+                source: include_str!("shaders/project_pairs.wgsl"),
+                constants: ALONE,
+            },
+            Kernel::Quantise => Recipe {
+                parts: 0,
+                preambles: &[],
+                source: include_str!("shaders/quantise.wgsl"),
+                constants: &[("BLOCKS", false)],
             },
             Kernel::RmsNorm => Recipe {
                 parts: 0,

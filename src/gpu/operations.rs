@@ -72,10 +72,12 @@ impl Gpu {
             return Ok(());
         }
         let rows = self.normed_rows(x, norm, tokens)?;
+        let matrices = outputs.iter().map(|(linear, _)| &linear.matrix);
+        let rows = self.rows((rows, tokens), matrices)?;
         for (linear, out) in outputs {
             let product = (&linear.matrix, linear.bias, out.offset);
             let output = Output { buffer: &out.buffer, mode: Mode::Store, activation: None };
-            self.project_many((&rows, tokens), product, out.width as u32, &output);
+            self.project_many(&rows, product, out.width as u32, &output);
         }
         Ok(())
     }
@@ -101,16 +103,17 @@ impl Gpu {
             return Ok(());
         }
         let rows = self.normed_rows(x, norm, tokens)?;
+        let rows = self.rows((rows, tokens), products.iter().map(|(matrix, ..)| *matrix))?;
         let stride = out.width as u32;
         let store = |buffer, activation| Output { buffer, mode: Mode::Store, activation };
         let Some(gate) = gate else {
             let output = store(&out.buffer, Some(activation));
-            self.project_many((&rows, tokens), products[0], stride, &output);
+            self.project_many(&rows, products[0], stride, &output);
             return Ok(());
         };
         let wide = self.wide.room(&mut self.recorder, tokens as usize * out.width)?;
-        self.project_many((&rows, tokens), (gate, None, 0), stride, &store(&out.buffer, None));
-        self.project_many((&rows, tokens), (&up.matrix, up.bias, 0), stride, &store(&wide, None));
+        self.project_many(&rows, (gate, None, 0), stride, &store(&out.buffer, None));
+        self.project_many(&rows, (&up.matrix, up.bias, 0), stride, &store(&wide, None));
         let count = tokens * stride;
         let groups = count.div_ceil(64);
         let side = groups.min(MOST_GROUPS);
@@ -153,7 +156,8 @@ impl Gpu {
             };
             self.project_one(&mut x, None, &[product], &out);
         } else {
-            self.project_many((&x.buffer, tokens), product, sum.width as u32, &out);
+            let rows = self.rows((x.buffer.clone(), tokens), std::iter::once(&linear.matrix))?;
+            self.project_many(&rows, product, sum.width as u32, &out);
         }
         sum.pending = norm.map(|(weight, epsilon)| PendingUpdate { weight, epsilon });
         Ok(())
@@ -254,7 +258,8 @@ impl Gpu {
             site: &site,
             grid: [count, 1, 1],
         });
-        self.project_many((&rows, count), (matrix, None, 0), out.width as u32, &output);
+        let rows = self.rows((rows, count), std::iter::once(matrix))?;
+        self.project_many(&rows, (matrix, None, 0), out.width as u32, &output);
         Ok(())
     }
 }

@@ -5,6 +5,7 @@ use crate::buffers::{Buffer, GpuTensor, GpuVector};
 use crate::kernels::Kernel;
 use crate::matrix::{Form, GpuMatrix, MOST_PARTS, Part};
 use crate::recorder::Call;
+use frontdesk_engine::Result;
 use frontdesk_engine::backend::Activation;
 
 /// No bias.
@@ -150,49 +151,90 @@ impl Gpu {
         }
     }
 
-    /// The product of several rows of `x`, `[tokens, columns]`, already normalised.
+    /// Rows of several tokens, `[tokens, columns]`, already normalised, for products with these matrices.
+    ///
+    /// # Errors
+    /// `OutOfMemory` where the device has no room for them in 8 bits.
+    pub(crate) fn rows<'a>(
+        &mut self,
+        (singles, tokens): (Buffer, u32),
+        mut matrices: impl Iterator<Item = &'a GpuMatrix>,
+    ) -> Result<Rows> {
+        let Some(matrix) = matrices.find(|matrix| self.is_alone && matrix.form == Form::Nibbles)
+        else {
+            return Ok(Rows { singles, pairs: None, tokens });
+        };
+        let (pairs_of_tokens, blocks) = (tokens.div_ceil(2), matrix.columns / 32);
+        let words = (pairs_of_tokens * blocks) as usize * WORDS_OF_PAIR;
+        let pairs = self.pairs.room(&mut self.recorder, words)?;
+        self.recorder.dispatch(&Call {
+            kernel: Kernel::Quantise,
+            constants: &[blocks],
+            buffers: &[&singles, &pairs],
+            site: &[tokens],
+            grid: [blocks.div_ceil(4), pairs_of_tokens, 1],
+        });
+        Ok(Rows { singles, pairs: Some(pairs), tokens })
+    }
+
+    /// The product of several rows.
     pub(crate) fn project_many(
         &mut self,
-        (x, tokens): (&Buffer, u32),
+        rows: &Rows,
         product: Product<'_>,
         stride: u32,
         out: &Output<'_>,
     ) {
         let vectors = self.vectors();
-        let columns = product.0.columns;
+        let matrix = product.0;
         let [mode, activation] = [out.mode as u32, activation_number(out.activation)];
         let [large_tile, small_tile] = if self.is_alone { [16, 4] } else { [64, 16] };
         // Whole large tiles, and the rest in one more or in small ones, whichever computes less for nothing.
+        let tokens = rows.tokens;
         let rest = tokens % large_tile;
         let large = tokens / large_tile + u32::from(rest > large_tile / 2);
         let left = tokens.saturating_sub(large * large_tile);
         let tiles =
             [(large_tile, 0, large), (small_tile, large * large_tile, left.div_ceil(small_tile))];
+        let form = matrix.form as u32;
         for piece in pieces(&product) {
-            let Part { buffer, rows, numbers } = piece.part;
-            let form = piece.form as u32;
+            let Part { buffer, rows: part_rows, numbers } = piece.part;
             for (tile, first, count) in tiles.into_iter().filter(|(.., count)| *count > 0) {
-                let together = [columns, form, mode, activation, tile];
-                let alone = [form, tile, ALONE_ROWS];
-                let (kernel, constants, group_rows) = match self.is_alone {
-                    true => (Kernel::ProjectAlone, &alone[..], ALONE_ROWS * 4),
-                    false => (Kernel::ProjectMany, &together[..], 64),
+                let together = [form, mode, activation, tile, matrix.columns];
+                let alone = [form, mode, activation, tile, ALONE_ROWS];
+                let (kernel, constants, x, group_rows) = match &rows.pairs {
+                    Some(pairs) if matrix.form == Form::Nibbles => {
+                        (Kernel::ProjectPairs, alone, pairs, ALONE_ROWS * 4)
+                    }
+                    _ if self.is_alone => {
+                        (Kernel::ProjectAlone, alone, &rows.singles, ALONE_ROWS * 4)
+                    }
+                    _ => (Kernel::ProjectMany, together, &rows.singles, 64),
                 };
-                let (output, bias, blocks) = (piece.output, piece.bias, columns / 32);
+                let blocks = matrix.columns / 32;
+                let site =
+                    [first, tokens, *part_rows, *numbers, piece.output, stride, piece.bias, blocks];
                 self.recorder.dispatch(&Call {
                     kernel,
-                    constants,
+                    constants: &constants,
                     buffers: &[buffer, x, &vectors, out.buffer],
-                    site: &[
-                        first, tokens, *rows, *numbers, output, stride, bias, blocks, mode,
-                        activation,
-                    ],
-                    grid: [rows.div_ceil(group_rows), count, 1],
+                    site: &site,
+                    grid: [part_rows.div_ceil(group_rows), count, 1],
                 });
             }
         }
     }
 }
+
+/// Rows of several tokens; in 8 bits too, two tokens in a word, where threads are alone and weights have 4 bits.
+pub(crate) struct Rows {
+    singles: Buffer,
+    pairs: Option<Buffer>,
+    tokens: u32,
+}
+
+/// Words of 32 columns of two tokens: their activations, scales and scaled sums.
+const WORDS_OF_PAIR: usize = 20;
 
 /// Rows of a thread that computes alone.
 const ALONE_ROWS: u32 = 16;

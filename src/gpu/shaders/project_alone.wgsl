@@ -1,13 +1,7 @@
 // Several tokens where each load is dear, as on a CPU that plays the GPU: a thread alone multiplies ROWS rows with
 // TILE tokens, and whatever it loads serves as many products as can be. No workgroup memory, no barrier.
 
-fn write(token: u32, row: u32, value: f32) {
-  if token >= site.tokens || row >= site.rows { return; }
-  let index = site.output + token * site.stride + row;
-  var v = value + bias(row);
-  if site.mode == 1u { v += out[index]; }
-  out[index] = activate(v, site.activation);
-}
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;            // [tokens, COLUMNS / 4]
 
 @compute @workgroup_size(4)
 fn main(@builtin(global_invocation_id) thread: vec3u) {
@@ -45,9 +39,12 @@ fn main(@builtin(global_invocation_id) thread: vec3u) {
 {% endfor %}
     }
   }
-{% for t in range(TILE) %}
-  {% for r in range(ROWS) %}
-  write(token + {{ t }}u, row + {{ r }}u, sum{{ r }}_{{ t }});
+{% for r in range(ROWS) %}
+  {
+    let bias = bias(row + {{ r }}u);
+  {% for t in range(TILE) %}
+    write(token + {{ t }}u, row + {{ r }}u, sum{{ r }}_{{ t }} + bias);
   {% endfor %}
+  }
 {% endfor %}
 }

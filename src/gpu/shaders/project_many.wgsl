@@ -1,6 +1,8 @@
 // Several tokens: out = x * matrix^T + bias, or what is added to `out`; a tile of TILE tokens, 64 or 16, by 64 rows.
 // 32 columns at a time are decoded into workgroup memory; a thread sums TILE / 8 tokens by 8 rows.
 
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;            // [tokens, COLUMNS / 4]
+
 const WIDTH = COLUMNS / 4u;
 const BLOCKS = COLUMNS / 32u;
 
@@ -25,14 +27,9 @@ fn keep_inputs(at: u32, i: u32) {
 
 // Rows `row`, `row + 8`, `row + 16` and `row + 24`.
 fn write_rows(token: u32, row: u32, value: vec4f) {
-  if token >= site.tokens { return; }
   for (var i = 0u; i < 4u; i++) {
     let r = row + 8u * i;
-    if r < site.rows {
-      let index = site.output + token * site.stride + r;
-      let v = value[i] + bias(r);
-      if MODE == 1u { out[index] += v; } else { out[index] = activate(v, ACTIVATION); }
-    }
+    write(token, r, value[i] + bias(r));
   }
 }
 

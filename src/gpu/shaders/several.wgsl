@@ -1,6 +1,5 @@
-// Preamble: what the products of several tokens read and write.
+// Preamble: what the products of several tokens read and write. MODE is 1 where they are added to what is there.
 
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;            // [tokens, COLUMNS / 4]
 @group(0) @binding(2) var<storage, read> vectors: array<vec4f>;      // norms and biases of the model
 @group(0) @binding(3) var<storage, read_write> out: array<f32>;      // [tokens, stride]
 @group(0) @binding(4) var<uniform> site: Site;
@@ -14,8 +13,6 @@ struct Site {
   stride: u32,     // from token to token in `out`
   bias: u32,       // the number in `vectors` of the bias, NONE for none
   blocks: u32,     // of a row
-  mode: u32,
-  activation: u32,
 }
 
 const NONE = 0xffffffffu;
@@ -23,4 +20,17 @@ const NONE = 0xffffffffu;
 fn bias(row: u32) -> f32 {
   if site.bias == NONE { return 0.0; }
   return vectors[(site.bias + row) / 4u][(site.bias + row) % 4u];
+}
+
+// `value` has its bias.
+fn write(token: u32, row: u32, value: f32) {
+  if token >= site.tokens || row >= site.rows { return; }
+  let index = site.output + token * site.stride + row;
+{% if MODE == 1 %}
+  out[index] += value;
+{% elif ACTIVATION %}
+  out[index] = activate(value, ACTIVATION);
+{% else %}
+  out[index] = value;
+{% endif %}
 }
