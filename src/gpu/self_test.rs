@@ -16,8 +16,8 @@ const HEAD: usize = 32;
 const VOCABULARY: usize = 48;
 /// Tokens of the first pass; one more follows alone.
 const TOKENS: usize = 9;
-/// Largest difference of a logit; logits are about 1.
-const TOLERANCE: f32 = 1e-3;
+/// Largest difference of a logit, in single precision and with activations of 8 bits; logits are about 1.
+const TOLERANCES: [f32; 2] = [1e-3, 1e-2];
 
 /// Runs the layer on both.
 ///
@@ -28,13 +28,13 @@ pub async fn self_test(gpu: &mut Gpu) -> Result<()> {
     let actual = probe(gpu).await?;
     let worst = actual.iter().zip(&expected).map(|(a, b)| (a - b).abs());
     // A difference that is no number must not pass for a small one.
-    match worst.fold(0.0, |worst: f32, x| if x.is_nan() { f32::INFINITY } else { worst.max(x) }) {
-        ..TOLERANCE => Ok(()),
-        worst => {
-            let message = format!("the GPU computes wrongly: a logit is off by {worst}");
-            Err(Error::new(ErrorKind::Backend, message))
-        }
+    let worst =
+        worst.fold(0.0, |worst: f32, x| if x.is_nan() { f32::INFINITY } else { worst.max(x) });
+    if worst < TOLERANCES[usize::from(gpu.is_alone)] {
+        return Ok(());
     }
+    let message = format!("the GPU computes wrongly: a logit is off by {worst}");
+    Err(Error::new(ErrorKind::Backend, message))
 }
 
 /// Bytes that look random, and are the same everywhere.
