@@ -27,10 +27,11 @@ use support::gguf_maker::{
 };
 
 /// How far checkpoints may be apart. Scales that a format has in two parts are rounded to half precision; where both
-/// round activations, one that lies between two numbers may become either.
-fn tolerance(tensor_type: TensorType, sharing: Sharing) -> f32 {
+/// round activations, one that lies between two numbers may become either, and with it what follows.
+fn tolerance(tensor_type: TensorType, sharing: Sharing, place: &str) -> f32 {
     match tensor_type {
-        _ if is_rounded(tensor_type, sharing) => 0.03,
+        _ if is_rounded(tensor_type, sharing) && place == "AfterAttention(0)" => 5e-3,
+        _ if is_rounded(tensor_type, sharing) => 0.06,
         TensorType::Q4_K | TensorType::Q5_K | TensorType::Q6_K => 0.02,
         _ => 1e-4,
     }
@@ -134,7 +135,7 @@ fn compare(name: &str, make: TinyModel, types: &[TensorType]) {
             for ((place, actual), (_, expected)) in actual.iter().zip(&expected) {
                 let difference = difference(actual, expected);
                 worst = worst.max(difference);
-                let most = tolerance(tensor_type, how);
+                let most = tolerance(tensor_type, how, place);
                 assert!(difference < most, "{name} {tensor_type:?} {how:?} {place}: {difference}");
             }
             println!("{name} {tensor_type:?} {how:?}: {} checkpoints, {worst:.2e}", actual.len());
@@ -220,7 +221,8 @@ fn encoders_agree_for_every_form() {
         let how = Sharing::OfAdapter;
         let expected = embeddings(&bytes, like(tensor_type, how), &texts);
         let difference = difference(&embeddings(&bytes, sharing(how), &texts), &expected);
-        assert!(difference < tolerance(tensor_type, how), "{tensor_type:?}: {difference}");
+        let most = tolerance(tensor_type, how, "vector");
+        assert!(difference < most, "{tensor_type:?}: {difference}");
     }
 }
 
