@@ -312,12 +312,16 @@ impl Backend for Gpu {
         bias: &GpuVector,
         x: &mut GpuTensor,
     ) {
+        let [part] = &table.parts[..] else {
+            let message = "a table of positions in several buffers is not for the GPU";
+            return self.note(Err(Error::new(ErrorKind::UnsupportedModel, message)));
+        };
         let vectors = self.vectors();
         self.recorder.dispatch(&Call {
             kernel: Kernel::AddPositions,
             constants: &[table.columns, table.form as u32],
-            buffers: &[&table.parts[0].buffer, at.buffer(), &vectors, &x.buffer],
-            site: &[table.parts[0].numbers, bias.fourth()],
+            buffers: &[&part.buffer, at.buffer(), &vectors, &x.buffer],
+            site: &[part.numbers, bias.fourth()],
             grid: [(table.columns / 8).div_ceil(64), at.count(), 1],
         });
     }

@@ -93,6 +93,14 @@ test('auto leaves software adapters alone and says why', async ({ page, site }) 
   expect(gpu).toMatchObject({ hasWebgpu: true, auto: 'wasm', reason: info?.backendReason });
 });
 
+test('availability says why there is no GPU to compute on', async ({ page, site }) => {
+  await openPage(page, site);
+  await page.evaluate(() => Object.defineProperty(navigator.gpu, 'requestAdapter', { value: () => Promise.resolve(null) }));
+  expect((await availability(page)).gpu).toEqual({ hasWebgpu: true, auto: 'wasm', reason: 'there is no GPU adapter' });
+  await page.evaluate(() => Reflect.deleteProperty(Navigator.prototype, 'gpu'));
+  expect((await availability(page)).gpu).toEqual({ hasWebgpu: false, auto: 'wasm', reason: 'this browser has no WebGPU' });
+});
+
 test('auto takes the faster of both, finds out once, and leaves an answer what it is', async ({ page, site }) => {
   await openPage(page, site);
   const devices = () => site.log.filter((request) => request === DEVICE_OPENED).length;
