@@ -192,6 +192,13 @@ setup_vulkan() {
   fi
 }
 
+# setup_lavapipe: a second software adapter, Mesa's, which has half precision.
+LAVAPIPE=/usr/share/vulkan/icd.d/lvp_icd.$(uname -m).json
+setup_lavapipe() {
+  [ -f "$LAVAPIPE" ] || apt_install mesa-vulkan-drivers || true
+  [ -f "$LAVAPIPE" ]
+}
+
 # setup_redis: a real one, which the relay's tests start on a port of its own.
 setup_redis() {
   has redis-server || apt_install redis-server || true

@@ -100,6 +100,12 @@ test_gpu() {
   setup_models smollm2-135m-instruct gemma3-270m
   heading "natively"
   cargo test --quiet -p frontdesk-tests --test gpu -- --nocapture
+  if setup_lavapipe; then
+    heading "natively, on an adapter with half precision"
+    VK_ICD_FILENAMES=$LAVAPIPE cargo test --quiet -p frontdesk-tests --test gpu -- --nocapture half_precision encoders prompts_branches self_test
+  else
+    skip "an adapter with half precision" "Mesa's Vulkan drivers are missing"
+  fi
   heading "in Chromium"
   setup_chromium
   build_wasm

@@ -13,7 +13,7 @@ use frontdesk_engine::language_model::LanguageModel;
 use frontdesk_engine::model_file::ModelFile;
 use frontdesk_engine::sampler::SamplerOptions;
 use frontdesk_engine::state::State;
-use frontdesk_gpu::{Gpu, Limits, Options, Sharing};
+use frontdesk_gpu::{AdapterReport, Gpu, Limits, Options, Sharing};
 use frontdesk_kernels::matrix::Precision;
 use frontdesk_kernels::quant::TensorType;
 use frontdesk_tasks::{Classifier, ClassifyRequest, Label, Progress};
@@ -52,11 +52,14 @@ fn sharing(sharing: Sharing) -> Gpu {
     open(Options { limits: Limits::Base, allow_software: true, sharing })
 }
 
-/// Threads together, with the adapter's subgroups where it has them: SwiftShader's are of four.
-fn with_subgroups() -> Gpu {
+/// Threads together, with subgroups and half precision where the adapter has them.
+fn as_offered() -> Gpu {
     let sharing = Sharing::Together;
     let gpu = open(Options { limits: Limits::OfAdapter, allow_software: true, sharing });
-    assert!(gpu.adapter().subgroup.is_some() || !gpu.adapter().name.contains("SwiftShader"));
+    let AdapterReport { name, subgroup, has_halves, .. } = gpu.adapter();
+    // SwiftShader's subgroups are of four; Mesa's lavapipe has both.
+    assert!(subgroup.is_some() || !["SwiftShader", "llvmpipe"].iter().any(|it| name.contains(it)));
+    assert!(*has_halves || !name.contains("llvmpipe"));
     gpu
 }
 
@@ -168,11 +171,13 @@ fn prompts_branches_and_vectors_agree() {
     let (prompt, branches) = (ids(70), [&[9_u32, 4, 3][..], &[7, 7], &[5, 8, 11, 12]]);
     for (name, make) in TINY_MODELS {
         let expected = language_trace(make(TensorType::Q8_0), cpu(), &prompt, &branches);
-        for backend in [sharing(Sharing::Alone), sharing(Sharing::Together), with_subgroups()] {
+        for backend in [sharing(Sharing::Alone), sharing(Sharing::Together), as_offered()] {
+            // Half precision has 11 bits.
+            let most = if backend.adapter().has_halves { 5e-3 } else { 1e-4 };
             let actual = language_trace(make(TensorType::Q8_0), backend, &prompt, &branches);
             for ((place, actual), (_, expected)) in actual.iter().zip(&expected) {
                 let difference = difference(actual, expected);
-                assert!(difference < 1e-4, "{name} {place}: {difference}");
+                assert!(difference < most, "{name} {place}: {difference}");
             }
         }
     }
@@ -399,23 +404,32 @@ fn what_the_gpu_cannot_hold_is_refused() {
     assert_eq!(error.err().unwrap().kind(), ErrorKind::InvalidModel);
 }
 
-/// Golden values of the real models; the GPU's activations are single precision.
-fn agrees_with_golden_values(model: &str, golden: &str) {
-    // Adapters that are software take a minute for the longest prompt.
-    let report = support::golden::run((model, golden), ("on the GPU", gpu()));
-    let Some(report) = report else { return };
+/// Golden values of a real model. Adapters that are software take a minute for the longest prompt.
+fn agrees_with_golden_values(files: (&str, &str), gpu: Gpu) {
+    let Some(report) = support::golden::run(files, ("on the GPU", gpu)) else { return };
     assert!(report.top1() >= 0.98, "top-1 agreement {}", report.top1());
     assert!(report.mean_divergence() <= 0.002, "mean KL {}", report.mean_divergence());
 }
 
 #[test]
 fn smollm2_agrees_with_golden_values() {
-    agrees_with_golden_values("smollm2-135m-instruct", "smollm2.json");
+    agrees_with_golden_values(("smollm2-135m-instruct", "smollm2.json"), gpu());
 }
 
 #[test]
 fn gemma3_agrees_with_golden_values() {
-    agrees_with_golden_values("gemma3-270m", "gemma3.json");
+    agrees_with_golden_values(("gemma3-270m", "gemma3.json"), gpu());
+}
+
+/// On an adapter that has it, as Mesa's lavapipe.
+#[test]
+fn half_precision_agrees_with_golden_values() {
+    let gpu = as_offered();
+    if gpu.adapter().has_halves {
+        agrees_with_golden_values(("smollm2-135m-instruct", "smollm2.json"), gpu);
+    } else {
+        println!("skipped: {} has no half precision", gpu.adapter().name);
+    }
 }
 
 /// The probabilities that a real model's classifications come to.

@@ -30,10 +30,10 @@ pub enum Sharing {
 /// What a device may be asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Limits {
-    /// Buffers as large as the adapter offers, and its subgroups.
+    /// Buffers as large as the adapter offers, its subgroups and its half precision.
     #[default]
     OfAdapter,
-    /// What every WebGPU device has: bindings of 128 MiB, no subgroups.
+    /// What every WebGPU device has: bindings of 128 MiB, neither of these.
     Base,
 }
 
@@ -48,6 +48,8 @@ pub struct AdapterReport {
     pub is_software: bool,
     /// The fewest threads of a subgroup, where kernels use subgroups.
     pub subgroup: Option<u32>,
+    /// Whether kernels may compute in half precision.
+    pub has_halves: bool,
 }
 
 /// An open device.
@@ -87,14 +89,9 @@ impl Device {
         }
         let offered = adapter.limits();
         let mut limits = wgpu::Limits::default();
-        // In a browser wgpu cannot ask for subgroups (gfx-rs/wgpu#10146).
         let mut features = wgpu::Features::empty();
-        if options.limits == Limits::OfAdapter && !cfg!(target_family = "wasm") {
-            features = adapter.features() & wgpu::Features::SUBGROUP;
-        }
-        let fewest = info.subgroup_min_size;
-        report.subgroup = (!features.is_empty() && fewest >= 4).then_some(fewest);
         if options.limits == Limits::OfAdapter {
+            features = adapter.features() & (wgpu::Features::SUBGROUP | wgpu::Features::SHADER_F16);
             limits.max_buffer_size = offered.max_buffer_size;
             limits.max_storage_buffer_binding_size = offered.max_storage_buffer_binding_size;
         }
@@ -108,6 +105,9 @@ impl Device {
             .request_device(&descriptor)
             .await
             .map_err(|cause| refuse("the GPU device does not open", &cause))?;
+        let fewest = info.subgroup_min_size;
+        report.subgroup = (has_subgroups(&device) && fewest >= 4).then_some(fewest);
+        report.has_halves = device.features().contains(wgpu::Features::SHADER_F16);
         let failures = Failures::default();
         let uncaptured = failures.clone();
         device.on_uncaptured_error(Arc::new(move |error| uncaptured.note_error(&error)));
@@ -121,11 +121,28 @@ impl Device {
 }
 
 impl AdapterReport {
+    /// The optional features that kernels use, by WebGPU's names.
+    pub fn features(&self) -> Vec<&'static str> {
+        let features = [("subgroups", self.subgroup.is_some()), ("shader-f16", self.has_halves)];
+        features.into_iter().filter_map(|(name, is_used)| is_used.then_some(name)).collect()
+    }
+
     fn of(info: &wgpu::AdapterInfo) -> Self {
         let text = format!("{} {} {}", info.name, info.driver, info.driver_info).to_lowercase();
         let is_software = info.device_type == wgpu::DeviceType::Cpu
             || SOFTWARE.iter().any(|name| text.contains(name));
         let driver = format!("{} {}", info.driver, info.driver_info).trim().to_owned();
-        Self { name: info.name.clone(), driver, is_software, subgroup: None }
+        Self { name: info.name.clone(), driver, is_software, subgroup: None, has_halves: false }
     }
+}
+
+/// wgpu knows no subgroups in a browser (gfx-rs/wgpu#10146); there the worker asks for them.
+#[cfg(target_family = "wasm")]
+fn has_subgroups(device: &wgpu::Device) -> bool {
+    device.as_webgpu().is_some_and(|device| device.features().has("subgroups"))
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn has_subgroups(device: &wgpu::Device) -> bool {
+    device.features().contains(wgpu::Features::SUBGROUP)
 }

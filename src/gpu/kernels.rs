@@ -63,14 +63,6 @@ const ATTENTION: &[Constant] = &[
     ("ROPE", true),
 ];
 
-const TOGETHER: &[Constant] = &[
-    ("FORM_0", false),
-    ("MODE", false),
-    ("ACTIVATION", false),
-    ("TILE", false),
-    ("COLUMNS", false),
-];
-
 const ALONE: &[Constant] =
     &[("FORM_0", false), ("MODE", false), ("ACTIVATION", false), ("TILE", false), ("ROWS", false)];
 
@@ -118,7 +110,14 @@ impl Kernel {
                 parts: 1,
                 preambles: &[ACTIVATION, SEVERAL],
                 source: include_str!("shaders/project_many.wgsl"),
-                constants: TOGETHER,
+                constants: &[
+                    ("FORM_0", false),
+                    ("MODE", false),
+                    ("ACTIVATION", false),
+                    ("TILE", false),
+                    ("COLUMNS", false),
+                    ("HALVES_KEPT", true),
+                ],
             },
             Kernel::ProjectAlone => Recipe {
                 parts: 1,
@@ -220,7 +219,20 @@ impl Recipe {
     /// # Errors
     /// `Backend` for a shader that is no template.
     pub(crate) fn wgsl(&self, values: &[u32; MOST_CONSTANTS]) -> Result<String> {
+        let uses = |wanted| {
+            self.constants
+                .iter()
+                .zip(values)
+                .any(|((name, _), value)| *name == wanted && *value != 0)
+        };
         let mut text = String::new();
+        if uses("HALVES_KEPT") {
+            text += "enable f16;\n";
+        }
+        // Natively they need no word, and none is known.
+        if uses("SUBGROUPS") && cfg!(target_family = "wasm") {
+            text += "enable subgroups;\n";
+        }
         for ((name, is_truth), value) in self.constants.iter().zip(values) {
             text += &match is_truth {
                 true => format!("const {name} = {};\n", *value != 0),

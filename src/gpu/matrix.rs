@@ -58,6 +58,11 @@ impl Form {
         })
     }
 
+    /// Whether its weights, once decoded, fit half precision: scales and minima have it, codes are whole numbers.
+    pub(crate) fn fits_halves(self) -> bool {
+        !matches!(self, Form::Bfloats | Form::Singles)
+    }
+
     /// Bytes of a row's codes, and of its numbers.
     fn row_bytes(self, columns: usize) -> (usize, usize) {
         match self {

@@ -197,11 +197,13 @@ impl Gpu {
         let tiles =
             [(large_tile, 0, large), (small_tile, large * large_tile, left.div_ceil(small_tile))];
         let form = matrix.form as u32;
+        let halves = self.recorder.device.report.has_halves && matrix.form.fits_halves();
+        let halves = u32::from(halves);
         for piece in pieces(&product) {
             let Part { buffer, rows: part_rows, numbers } = piece.part;
             for (tile, first, count) in tiles.into_iter().filter(|(.., count)| *count > 0) {
-                let together = [form, mode, activation, tile, matrix.columns];
-                let alone = [form, mode, activation, tile, ALONE_ROWS];
+                let together = &[form, mode, activation, tile, matrix.columns, halves][..];
+                let alone = &[form, mode, activation, tile, ALONE_ROWS][..];
                 let (kernel, constants, x, group_rows) = match &rows.pairs {
                     Some(pairs) if matrix.form == Form::Nibbles => {
                         (Kernel::ProjectPairs, alone, pairs, ALONE_ROWS * 4)
@@ -216,7 +218,7 @@ impl Gpu {
                     [first, tokens, *part_rows, *numbers, piece.output, stride, piece.bias, blocks];
                 self.recorder.dispatch(&Call {
                     kernel,
-                    constants: &constants,
+                    constants,
                     buffers: &[buffer, x, &vectors, out.buffer],
                     site: &site,
                     grid: [part_rows.div_ceil(group_rows), count, 1],

@@ -72,6 +72,7 @@ pub(crate) struct AdapterDescription<'a> {
     pub(crate) name: &'a str,
     pub(crate) driver: &'a str,
     pub(crate) is_software: bool,
+    pub(crate) features: Vec<&'static str>,
 }
 
 #[derive(Serialize)]

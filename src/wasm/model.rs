@@ -104,6 +104,7 @@ impl Model {
                     name: &report.name,
                     driver: &report.driver,
                     is_software: report.is_software,
+                    features: report.features(),
                 };
                 serde_wasm_bindgen::to_value(&message).map_err(invalid_input)
             }

@@ -75,7 +75,7 @@ for (const [kind, worker] of [['software', {}], ['hardware', { workerUrl: '/hard
     expect(onCpu).toMatchObject({ backend: 'wasm' });
     const expected = { text: await complete(page, 12), answer: await classify() };
     const onGpu = await createDesk(page, { ...options, ...worker, backend: 'webgpu' });
-    expect(onGpu).toMatchObject({ backend: 'webgpu', adapter: { isSoftware: kind === 'software' } });
+    expect(onGpu).toMatchObject({ backend: 'webgpu', adapter: { isSoftware: kind === 'software', features: ['subgroups'] } });
     expect(await complete(page, 12)).toBe(expected.text);
     const answer = await classify();
     expect(answer.value).toBe(expected.answer.value);
@@ -108,7 +108,7 @@ test('auto takes the faster of both, finds out once, and leaves an answer what i
   await page.addScriptTag({ url: '/pretend_hardware.js', type: 'module' });
   await createDesk(page, options);
   const expected = await complete(page, 8);
-  expect((await availability(page)).gpu).toEqual({ hasWebgpu: true, adapter: { name: 'Acme One', driver: '', isSoftware: false }, auto: 'undecided' });
+  expect((await availability(page)).gpu).toEqual({ hasWebgpu: true, adapter: { name: 'Acme One', driver: '', isSoftware: false, features: ['subgroups'] }, auto: 'undecided' });
   // A file that is broken is none.
   await writeVerdicts(page, '[{"model":');
 
@@ -129,7 +129,7 @@ test('auto takes the faster of both, finds out once, and leaves an answer what i
   // Had the GPU been the faster one, it would be taken at once.
   const [found] = JSON.parse(await readVerdicts(page)) as [{ wasm: object; webgpu: object }];
   await writeVerdicts(page, JSON.stringify([{ ...found, wasm: found.webgpu, webgpu: found.wasm }]));
-  expect((await availability(page)).gpu).toEqual({ hasWebgpu: true, adapter: { name: 'Acme One', driver: '', isSoftware: false }, auto: 'webgpu' });
+  expect((await availability(page)).gpu).toEqual({ hasWebgpu: true, adapter: { name: 'Acme One', driver: '', isSoftware: false, features: ['subgroups'] }, auto: 'webgpu' });
   const third = await createAuto(page);
   expect(third.info).toMatchObject({ backend: 'webgpu', adapter: { name: 'Acme One', isSoftware: false } });
   expect(third.info.backendReason).toBeUndefined();

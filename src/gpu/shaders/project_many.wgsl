@@ -1,20 +1,23 @@
 // Several tokens: out = x * matrix^T + bias, or what is added to `out`; a tile of TILE tokens, 64 or 16, by 64 rows.
 // 32 columns at a time are decoded into workgroup memory; a thread sums TILE / 8 tokens by 8 rows.
+// Weights lie there in half precision where HALVES_KEPT; inputs and sums may be too large for it.
 
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;            // [tokens, COLUMNS / 4]
 
 const WIDTH = COLUMNS / 4u;
 const BLOCKS = COLUMNS / 32u;
 
+alias Kept = {{ "f16" if HALVES_KEPT else "f32" }};
+
 // Threads that run together read one input, or weights that lie together.
-var<workgroup> weights: array<f32, 2048>;   // [32 columns, 64 rows]
+var<workgroup> weights: array<Kept, 2048>;  // [32 columns, 64 rows]
 var<workgroup> inputs: array<f32, 2048>;    // [32 columns, 64 tokens]
 
 fn keep_weights(at: u32, w: vec4f) {
-  weights[at] = w.x;
-  weights[at + 64u] = w.y;
-  weights[at + 128u] = w.z;
-  weights[at + 192u] = w.w;
+  weights[at] = Kept(w.x);
+  weights[at + 64u] = Kept(w.y);
+  weights[at + 128u] = Kept(w.z);
+  weights[at + 192u] = Kept(w.w);
 }
 
 fn keep_inputs(at: u32, i: u32) {
@@ -64,8 +67,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     for (var i = thread / TILE; i < 8u; i += 64u / TILE) { keep_inputs(thread % TILE + 256u * i, token * WIDTH + block * 8u + i); }
     workgroupBarrier();
     for (var at = 0u; at < 2048u; at += 64u) {
-      let w = vec4f(weights[at + tx], weights[at + tx + 8u], weights[at + tx + 16u], weights[at + tx + 24u]);
-      let v = vec4f(weights[at + tx + 32u], weights[at + tx + 40u], weights[at + tx + 48u], weights[at + tx + 56u]);
+      let w = vec4f(vec4(weights[at + tx], weights[at + tx + 8u], weights[at + tx + 16u], weights[at + tx + 24u]));
+      let v = vec4f(vec4(weights[at + tx + 32u], weights[at + tx + 40u], weights[at + tx + 48u], weights[at + tx + 56u]));
       let g0 = inputs[at + TILE / 8u * ty + 0u]; a0 += w * g0; b0 += v * g0;
       let g1 = inputs[at + TILE / 8u * ty + 1u]; a1 += w * g1; b1 += v * g1;
       if TILE == 16u { continue; }

@@ -14,6 +14,9 @@ export interface FoundAdapter {
 /** Names of adapters that are software, whatever they claim; `src/gpu/device.rs` has the same. */
 const SOFTWARE = ['swiftshader', 'llvmpipe', 'lavapipe', 'basic render'];
 
+/** Optional features that the kernels use where they are offered. */
+const FEATURES = ['subgroups', 'shader-f16'];
+
 /** Asks for the adapter that the engine would ask for. */
 export async function findAdapter(): Promise<FoundAdapter> {
   if (!('gpu' in navigator)) return { hasWebgpu: false, signature: '', refusal: 'this browser has no WebGPU' };
@@ -26,6 +29,6 @@ export async function findAdapter(): Promise<FoundAdapter> {
   // Some browsers keep the description to themselves.
   const name = description === '' ? signature : description;
   const isSoftware = isFallbackAdapter || SOFTWARE.some((software) => signature.toLowerCase().includes(software));
-  const adapter = { name, driver: '', isSoftware };
+  const adapter = { name, driver: '', isSoftware, features: FEATURES.filter((feature) => found.features.has(feature)) };
   return { hasWebgpu: true, adapter, signature, ...(isSoftware && { refusal: `the adapter ${name} computes on the CPU` }) };
 }

@@ -20,6 +20,8 @@ export interface AdapterInfo {
   readonly driver: string;
   /** Whether it computes on the CPU: right, but slower than `wasm`. */
   readonly isSoftware: boolean;
+  /** Of WebGPU's optional features those that the kernels use where there are any: `subgroups`, `shader-f16`. */
+  readonly features: readonly string[];
 }
 
 /** What the caller wants of the engine, where the browser's own choice will not do. */

@@ -3,6 +3,7 @@ import * as host from './host.js';
 import { toWireError } from './wire_errors.js';
 import type { FromWorker, LoadRequest, ToWorker } from './protocol.js';
 import { canShare, SharedEngine } from './sharing.js';
+import { askForSubgroups } from './subgroups.js';
 
 /** The part of a dedicated worker's scope that is used. */
 interface WorkerScope {
@@ -19,6 +20,8 @@ const page: host.Caller = {
     scope.postMessage(message);
   },
 };
+askForSubgroups();
+
 let shared: SharedEngine | undefined;
 /** Where the page's messages go, once that is decided. */
 let line: Promise<(message: ToWorker) => void> | undefined;
