@@ -99,7 +99,7 @@ test_gpu() {
   setup_vulkan
   setup_models smollm2-135m-instruct gemma3-270m
   heading "natively"
-  cargo test --quiet -p frontdesk-tests --test gpu -- --nocapture
+  cargo test --quiet -p frontdesk-tests --test gpu --test gpu_choices -- --nocapture
   if setup_lavapipe; then
     heading "natively, on an adapter with half precision"
     VK_ICD_FILENAMES=$LAVAPIPE cargo test --quiet -p frontdesk-tests --test gpu -- --nocapture half_precision encoders prompts_branches self_test

@@ -6,12 +6,9 @@ use frontdesk_engine::cpu::Cpu;
 use frontdesk_engine::decoder::{Checkpoint, Decoder};
 use frontdesk_engine::embedding_model::EmbeddingModel;
 use frontdesk_engine::features::{FeatureOptions, Pooling};
-use frontdesk_engine::generate::{
-    FinishReason, GenerateOptions, Generation, Step, TokenLogProbability,
-};
+use frontdesk_engine::generate::{GenerateOptions, Generation, Step};
 use frontdesk_engine::language_model::LanguageModel;
 use frontdesk_engine::model_file::ModelFile;
-use frontdesk_engine::sampler::SamplerOptions;
 use frontdesk_engine::state::State;
 use frontdesk_gpu::{AdapterReport, Gpu, Limits, Options, Sharing};
 use frontdesk_kernels::matrix::Precision;
@@ -236,72 +233,6 @@ fn embeddings<B: Backend>(bytes: &[u8], backend: B, texts: &[String]) -> Vec<f32
     let mut embeddings = model.embed(texts).unwrap();
     while block_on(embeddings.step(&mut model)).unwrap() {}
     embeddings.into_embeddings().into_iter().flat_map(|embedding| embedding.vector).collect()
-}
-
-/// What a generation chose, with log-probabilities of the choice and its alternatives.
-fn generated<B: Backend>(
-    model: &mut LanguageModel<B>,
-    prompt: Vec<u32>,
-    options: GenerateOptions,
-) -> (Vec<TokenLogProbability>, FinishReason) {
-    let mut generation = Generation::new(model, prompt, options).unwrap();
-    let mut tokens = Vec::new();
-    loop {
-        match block_on(generation.step(model)).unwrap() {
-            Step::Token { log_probability, .. } => tokens.extend(log_probability),
-            Step::Finished { reason, .. } => return (tokens, reason),
-            Step::Prefill(..) => {}
-        }
-    }
-}
-
-#[test]
-fn tokens_chosen_on_the_device_are_those_of_the_cpu() {
-    let samplers = [
-        SamplerOptions::default(),
-        SamplerOptions { temperature: 1.5, top_k: Some(40), seed: 3, ..Default::default() },
-        SamplerOptions {
-            temperature: 2.0,
-            top_k: Some(64),
-            top_p: Some(0.7),
-            ..Default::default()
-        },
-        SamplerOptions { temperature: 2.0, top_k: Some(9), min_p: Some(0.2), ..Default::default() },
-        // These the device leaves to the caller.
-        SamplerOptions { temperature: 1.5, seed: 5, ..Default::default() },
-        SamplerOptions { repetition_penalty: 1.3, ..Default::default() },
-    ];
-    for (name, make) in TINY_MODELS {
-        let load = |bytes| Cursor::new(bytes);
-        let bytes = make(TensorType::Q8_0);
-        let mut exact =
-            LanguageModel::load(load(bytes.clone()), cpu(), 64, &mut |_, _| {}).unwrap();
-        let mut model = LanguageModel::load(load(bytes), gpu(), 64, &mut |_, _| {}).unwrap();
-        for sampler in &samplers {
-            // To the limit of tokens, and to the end of the cache.
-            for max_tokens in [1, 100] {
-                let sampler = sampler.clone();
-                let options = GenerateOptions {
-                    max_tokens,
-                    sampler,
-                    top_log_probabilities: Some(5),
-                    ..Default::default()
-                };
-                let expected = generated(&mut exact, ids(31), options.clone());
-                let actual = generated(&mut model, ids(31), options);
-                assert_eq!(actual.1, expected.1, "{name}");
-                assert_eq!(actual.0.len(), expected.0.len(), "{name}");
-                for (actual, expected) in actual.0.iter().zip(&expected.0) {
-                    assert_eq!(actual.id, expected.id, "{name}");
-                    assert!((actual.log_probability - expected.log_probability).abs() < 1e-3);
-                    let [actual, expected] = [actual, expected]
-                        .map(|token| token.top.iter().map(|(id, _)| *id).collect::<Vec<_>>());
-                    assert_eq!(actual, expected, "{name}");
-                }
-                assert_eq!(model.length(), exact.length(), "{name}: what is remembered");
-            }
-        }
-    }
 }
 
 #[test]

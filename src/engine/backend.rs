@@ -91,21 +91,33 @@ impl RopeSpec {
 /// How a backend is to choose a token; see [`SamplerOptions`](crate::sampler::SamplerOptions).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Choice {
-    /// The most likely tokens among which is drawn.
-    pub candidates: usize,
+    /// The most likely tokens among which is drawn; none for all.
+    pub top_k: Option<usize>,
     /// 0 takes the most likely token.
     pub temperature: f32,
     /// The sum of probabilities at which candidates end; 1 for all.
     pub top_p: f32,
-    /// The least likelihood of a candidate, as a share of the most likely one's.
-    pub min_p: f32,
-    /// A random number from 0 to below 1.
-    pub draw: f32,
-    /// Most likely tokens to report.
+    /// How far a candidate's logit may be from the largest, which is what min-p comes to.
+    pub reach: f32,
+    /// The random number of this draw.
+    pub draw: u32,
+    /// Positive logits of tokens seen before are divided by this, negative ones multiplied.
+    pub penalty: f32,
+    /// Most likely tokens to report, at most [`MOST_TOP_LOG_PROBABILITIES`](crate::generate::MOST_TOP_LOG_PROBABILITIES).
     pub alternatives: usize,
 }
 
-/// A token that a backend chose, with natural log-probabilities.
+/// Where a run of choices begins.
+#[derive(Clone, Copy, Debug)]
+pub struct RunStart<'a> {
+    /// The slot of its first token, after all that is cached.
+    pub slot: usize,
+    /// Tokens on which the penalty is already; those that are chosen join them.
+    pub seen: &'a [u32],
+}
+
+/// A token that a backend chose, with natural log-probabilities of the model itself: before penalty,
+/// temperature and truncation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chosen {
     /// The token.
@@ -259,16 +271,12 @@ pub trait Backend: Sized {
     fn choices_ahead(&self) -> usize {
         0
     }
-    /// Most candidates and alternatives of a choice.
-    fn most_candidates(&self) -> usize {
-        0
-    }
-    /// Begins to choose a token by row 0 of `logits` and points the cursor at it: with `start` at that slot,
-    /// after all that is cached, else at the slot after the cursor's token.
+    /// Begins to choose a token by row 0 of `logits`, which the penalty may change, and points the cursor at
+    /// it: with `start` at its slot, else at the slot after the cursor's token.
     fn choose(
         &mut self,
         _cursor: &mut Self::Cursor,
-        _start: Option<usize>,
+        _start: Option<RunStart<'_>>,
         _logits: &Self::Tensor,
         _choice: Choice,
     ) {

@@ -1,7 +1,7 @@
 //! The forward pass of decoder models, one for every architecture and backend.
 
 use crate::backend::{
-    AttentionSpec, Backend, Choice, Chosen, Expansion, HeadTransform, Pooling, Segment,
+    AttentionSpec, Backend, Choice, Chosen, Expansion, HeadTransform, Pooling, RunStart, Segment,
 };
 use crate::config::Config;
 use crate::loader::Progress;
@@ -190,18 +190,18 @@ impl<B: Backend> Decoder<B> {
         }
     }
 
-    /// Tokens that may be chosen ahead of the caller, and the most candidates of each choice; zeros where
-    /// the caller chooses.
-    pub(crate) fn choices(&self) -> (usize, usize) {
-        (self.backend.choices_ahead(), self.backend.most_candidates())
+    /// Tokens that may be chosen ahead of the caller; 0 where the caller chooses.
+    pub(crate) fn choices_ahead(&self) -> usize {
+        self.backend.choices_ahead()
     }
 
-    /// Begins to choose the token after the cached ones, by the logits at index 0 of the pass last run.
-    pub(crate) fn choose_first(&mut self, state: &mut State<B>, choice: Choice) {
+    /// Begins a run of choices with the token after the cached ones, by the logits at index 0 of the pass last
+    /// run; the penalty is on the `seen` ones.
+    pub(crate) fn choose_first(&mut self, state: &mut State<B>, seen: &[u32], choice: Choice) {
         self.record_logits(state, &[0]);
-        let slot = state.tokens.len();
+        let start = RunStart { slot: state.tokens.len(), seen };
         let Scratch { cursor, logits, .. } = &mut state.scratch;
-        self.backend.choose(cursor, Some(slot), logits, choice);
+        self.backend.choose(cursor, Some(start), logits, choice);
     }
 
     /// Runs a pass over the token that was chosen last, whatever it is, and begins to choose the next one.

@@ -133,11 +133,9 @@ impl Generation {
             return Ok(Step::Finished { text: self.stream.finish(), reason });
         }
         model.check_owner(&self.prefill)?;
-        let chosen = match model.choices() {
-            (ahead @ 1.., most) if self.sampler.suits(most) => {
-                self.chosen_ahead(model, ahead).await?
-            }
-            _ => self.choose(model).await?,
+        let chosen = match model.choices_ahead() {
+            0 => self.choose(model).await?,
+            ahead => self.chosen_ahead(model, ahead).await?,
         };
         let Chosen { id, log_probability, top } = chosen;
         self.log_probability_sum += f64::from(log_probability);
@@ -208,10 +206,10 @@ impl Generation {
         let left = self.options.max_tokens - self.chosen.len();
         let room = model.capacity() + 1 - model.length();
         while self.under_way < ahead.min(left).min(room) {
-            let is_first = !self.has_begun;
-            self.has_begun = true;
+            let seen = (!self.has_begun).then_some(&self.chosen[..]);
             let alternatives = self.options.top_log_probabilities.unwrap_or(0);
-            model.choose(is_first, self.sampler.choice(alternatives));
+            model.choose(seen, self.sampler.choice(alternatives));
+            self.has_begun = true;
             self.under_way += 1;
         }
         self.under_way -= 1;

@@ -199,17 +199,17 @@ impl<B: Backend> LanguageModel<B> {
         self.decoder.extend(&mut self.state, ids)
     }
 
-    /// Tokens that may be chosen ahead of the caller, and the most candidates of each choice; zeros where
-    /// the caller chooses.
-    pub(crate) fn choices(&self) -> (usize, usize) {
-        self.decoder.choices()
+    /// Tokens that may be chosen ahead of the caller; 0 where the caller chooses.
+    pub(crate) fn choices_ahead(&self) -> usize {
+        self.decoder.choices_ahead()
     }
 
-    /// Begins to choose a token: the first after the cached ones, by the logits at index 0, or the next.
-    pub(crate) fn choose(&mut self, is_first: bool, choice: Choice) {
-        match is_first {
-            true => self.decoder.choose_first(&mut self.state, choice),
-            false => self.decoder.choose_next(&mut self.state, choice),
+    /// Begins to choose a token: with the tokens `seen` before the first after the cached ones, by the logits
+    /// at index 0, else the next.
+    pub(crate) fn choose(&mut self, seen: Option<&[u32]>, choice: Choice) {
+        match seen {
+            Some(seen) => self.decoder.choose_first(&mut self.state, seen, choice),
+            None => self.decoder.choose_next(&mut self.state, choice),
         }
     }
 

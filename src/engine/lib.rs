@@ -19,6 +19,7 @@ pub mod loader;
 pub mod metadata;
 pub mod model_file;
 mod model_header;
+mod noise;
 pub mod sampler;
 pub mod state;
 pub mod text_stream;

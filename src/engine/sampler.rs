@@ -1,6 +1,7 @@
-//! Chooses the next token from logits: penalty, temperature, top-k, top-p, min-p, then a draw.
+//! Chooses the next token from logits: penalty, min-p, top-k, top-p, then a draw at the temperature.
 
 use crate::backend::Choice;
+use crate::noise::{self, noise};
 use crate::{Error, ErrorKind, Result};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
@@ -65,7 +66,7 @@ impl SamplerOptions {
 pub struct Sampler {
     options: SamplerOptions,
     random: Pcg64Mcg,
-    /// Tokens that may be drawn, most likely first, with their weights.
+    /// Tokens that may be drawn, each with the distance of its logit from the largest.
     candidates: Vec<(u32, f32)>,
 }
 
@@ -82,27 +83,20 @@ impl Sampler {
         self.random = Pcg64Mcg::seed_from_u64(self.options.seed);
         if self.options.temperature > 0.0 {
             for _ in 0..draws {
-                let _: f32 = self.random.random();
+                let _: u32 = self.random.random();
             }
         }
     }
 
-    /// Whether a backend that finds the `most` likely tokens can choose as this sampler does.
-    pub(crate) fn suits(&self, most: usize) -> bool {
-        let SamplerOptions { temperature, top_k, repetition_penalty, .. } = self.options;
-        repetition_penalty == 1.0
-            && (temperature == 0.0 || top_k.is_some_and(|count| count <= most))
-    }
-
-    /// The next choice, for a backend that this sampler suits.
-    pub(crate) fn choice(&mut self, alternatives: usize) -> Choice {
-        let SamplerOptions { temperature, top_k, top_p, min_p, .. } = self.options;
-        let (candidates, draw) = match temperature {
-            0.0 => (1, 0.0),
-            _ => (top_k.unwrap_or(1), self.random.random()),
+    /// The next choice, for a backend that chooses.
+    pub fn choice(&mut self, alternatives: usize) -> Choice {
+        let SamplerOptions { temperature, repetition_penalty: penalty, .. } = self.options;
+        let (top_k, draw) = match temperature {
+            0.0 => (Some(1), 0),
+            _ => (self.options.top_k, self.random.random()),
         };
-        let (top_p, min_p) = (top_p.unwrap_or(1.0), min_p.unwrap_or(0.0));
-        Choice { candidates, temperature, top_p, min_p, draw, alternatives }
+        let top_p = self.options.top_p.unwrap_or(1.0);
+        Choice { top_k, temperature, top_p, reach: self.reach(), draw, penalty, alternatives }
     }
 
     /// Chooses a token. `logits` are changed by the penalty on `seen` tokens.
@@ -112,18 +106,8 @@ impl Sampler {
         if self.options.temperature == 0.0 {
             return Ok(best);
         }
-        self.fill_candidates(logits, logits[best as usize]);
-        self.cut_candidates();
-        let total: f32 = self.candidates.iter().map(|(_, weight)| weight).sum();
-        let mut left = self.random.random::<f32>() * total;
-        for (token, weight) in &self.candidates {
-            left -= weight;
-            if left < 0.0 {
-                return Ok(*token);
-            }
-        }
-        // Rounding can leave a crumb: it belongs to the last candidate.
-        Ok(self.candidates.last().map_or(best, |(token, _)| *token))
+        self.find_candidates(logits, logits[best as usize]);
+        Ok(self.draw(best))
     }
 
     fn penalise(&self, logits: &mut [f32], seen: &[u32]) {
@@ -141,33 +125,54 @@ impl Sampler {
         }
     }
 
-    /// Weights relative to the most likely token, whose weight is 1.
-    fn fill_candidates(&mut self, logits: &[f32], largest: f32) {
-        let Self { options, candidates, .. } = self;
+    /// How far a candidate's logit may be from the largest.
+    fn reach(&self) -> f32 {
+        let least = self.options.min_p.unwrap_or(0.0);
+        (self.options.temperature * (1.0 / least).ln()).min(f32::MAX)
+    }
+
+    fn find_candidates(&mut self, logits: &[f32], largest: f32) {
+        let reach = self.reach();
+        let Self { options: SamplerOptions { temperature, top_k, top_p, .. }, candidates, .. } =
+            self;
         candidates.clear();
-        let weights = logits.iter().map(|logit| ((logit - largest) / options.temperature).exp());
-        let floor = options.min_p.unwrap_or(0.0);
-        let likely = (0..).zip(weights).filter(|(_, weight)| *weight > 0.0 && *weight >= floor);
-        candidates.extend(likely);
-        let order = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
-        if let Some(count) = options.top_k.filter(|&count| count < candidates.len()) {
+        let distances = (0..).zip(logits.iter().map(|logit| largest - logit));
+        candidates.extend(distances.filter(|(_, distance)| *distance <= reach));
+        let order = |a: &(u32, f32), b: &(u32, f32)| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0));
+        if let Some(count) = top_k.filter(|&count| count < candidates.len()) {
             candidates.select_nth_unstable_by(count - 1, order);
             candidates.truncate(count);
         }
+        let Some(share) = top_p.filter(|&share| share < 1.0) else { return };
         candidates.sort_unstable_by(order);
-    }
-
-    fn cut_candidates(&mut self) {
-        let Some(share) = self.options.top_p.filter(|&share| share < 1.0) else { return };
-        let total: f32 = self.candidates.iter().map(|(_, weight)| weight).sum();
+        let weight = |(_, distance): &(u32, f32)| (-distance / *temperature).exp();
+        let total: f32 = candidates.iter().map(weight).sum();
         let mut sum = 0.0;
-        let kept = self.candidates.iter().take_while(|(_, weight)| {
+        let kept = candidates.iter().take_while(|candidate| {
             let wanted = sum < share * total;
-            sum += weight;
+            sum += weight(candidate);
             wanted
         });
         let kept = kept.count();
-        self.candidates.truncate(kept);
+        candidates.truncate(kept);
+    }
+
+    /// The candidate whose logit and noise are the largest together; of equals the first of the vocabulary.
+    fn draw(&mut self, best: u32) -> u32 {
+        let draw = self.random.random();
+        let temperature = self.options.temperature;
+        let mut drawn = (best, temperature * noise(draw, best));
+        for &(token, distance) in &self.candidates {
+            // Most are so unlikely that no noise can help.
+            if temperature * noise::MOST - distance < drawn.1 {
+                continue;
+            }
+            let score = temperature * noise(draw, token) - distance;
+            if score > drawn.1 || (score == drawn.1 && token < drawn.0) {
+                drawn = (token, score);
+            }
+        }
+        drawn.0
     }
 }
 

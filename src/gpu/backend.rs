@@ -9,7 +9,7 @@ use crate::project::Norm;
 use crate::recorder::{Call, Counters, Recorder};
 use frontdesk_engine::backend::{
     AttentionSpec, Backend, Choice, Chosen, Expansion, HeadTransform, Linear, MatrixSource,
-    Pooling, RmsNorm, RopeSpec, Segment,
+    Pooling, RmsNorm, RopeSpec, RunStart, Segment,
 };
 use frontdesk_engine::{Error, ErrorKind, Result};
 
@@ -497,14 +497,10 @@ impl Backend for Gpu {
         AHEAD
     }
 
-    fn most_candidates(&self) -> usize {
-        crate::choice::MOST_FOUND
-    }
-
     fn choose(
         &mut self,
         cursor: &mut GpuCursor,
-        start: Option<usize>,
+        start: Option<RunStart<'_>>,
         logits: &GpuTensor,
         choice: Choice,
     ) {

@@ -4,7 +4,7 @@ use crate::backend::Gpu;
 use crate::buffers::{Buffer, GpuCursor, GpuTensor, Token};
 use crate::kernels::Kernel;
 use crate::recorder::{Call, Mapped, map};
-use frontdesk_engine::backend::{Choice, Chosen};
+use frontdesk_engine::backend::{Choice, Chosen, RunStart};
 use frontdesk_engine::{Error, ErrorKind, Result};
 use std::collections::VecDeque;
 
@@ -34,6 +34,12 @@ struct Buffers {
     vocabulary: usize,
     choice: Buffer,
     found: Buffer,
+    /// Where candidates end.
+    cutoff: Buffer,
+    /// A token of each block.
+    drawn: Buffer,
+    /// The tokens that the penalty is on, a bit for each of the vocabulary.
+    seen: Buffer,
     records: Buffer,
     /// One for each record.
     readable: Vec<Buffer>,
@@ -48,9 +54,9 @@ struct Parameters {
     record: u32,
     temperature: f32,
     top_p: f32,
-    min_p: f32,
-    draw: f32,
-    padding: u32,
+    reach: f32,
+    draw: u32,
+    penalty: f32,
 }
 
 impl Gpu {
@@ -58,12 +64,16 @@ impl Gpu {
         if self.choices.buffers.as_ref().is_some_and(|buffers| buffers.vocabulary == vocabulary) {
             return Ok(());
         }
-        let found = vocabulary.div_ceil(BLOCK) * (MOST_FOUND + 1) * 8;
+        let blocks = vocabulary.div_ceil(BLOCK);
+        let mut storage = |numbers: usize| self.recorder.storage(numbers as u64 * 4);
         self.choices.buffers = Some(Buffers {
             vocabulary,
-            choice: self.recorder.storage(size_of::<Parameters>() as u64)?,
-            found: self.recorder.storage(found as u64)?,
-            records: self.recorder.storage(RECORD_BYTES * AHEAD as u64)?,
+            choice: storage(size_of::<Parameters>() / 4)?,
+            found: storage(blocks * (MOST_FOUND + 1) * 2)?,
+            cutoff: storage(3)?,
+            drawn: storage(blocks * 2)?,
+            seen: storage(vocabulary.div_ceil(32))?,
+            records: storage(RECORD * 2 * AHEAD)?,
             readable: (0..AHEAD)
                 .map(|_| self.recorder.readable(RECORD_BYTES))
                 .collect::<Result<_>>()?,
@@ -71,69 +81,122 @@ impl Gpu {
         Ok(())
     }
 
-    /// Records and submits a choice among row 0 of `logits`; with `start`, as the first token of a run, which goes to
-    /// that slot, else after the cursor's token.
+    /// Points the cursor at the first token of a run, and notes what was seen.
+    fn begin_run(&mut self, cursor: &mut GpuCursor, start: RunStart<'_>, has_penalty: bool) {
+        // What was recorded still reads the tokens that are replaced here.
+        self.recorder.submit(None);
+        let slot = start.slot as u32;
+        let token = Token {
+            slot,
+            position: slot,
+            context_length: slot,
+            own_slot: slot,
+            own_tokens: 1,
+            ..Token::default()
+        };
+        cursor.is_cut = false;
+        cursor.tokens.clear();
+        cursor.tokens.push(token);
+        cursor.runs.clear();
+        self.recorder.write(&cursor.whole, 0, bytemuck::bytes_of(&token));
+        let Some(buffers) = self.choices.buffers.as_ref().filter(|_| has_penalty) else { return };
+        let mut seen = vec![0u32; buffers.vocabulary.div_ceil(32)];
+        for &id in start.seen {
+            if let Some(bits) = seen.get_mut(id as usize / 32) {
+                *bits |= 1 << (id % 32);
+            }
+        }
+        self.recorder.write(&buffers.seen, 0, bytemuck::cast_slice(&seen));
+    }
+
+    /// Records and submits a choice among row 0 of `logits`; with `start`, as the first token of a run, else
+    /// after the cursor's token.
+    ///
+    /// `top_k` finds the most likely tokens, of which a few candidates are chosen at once. Where they may be
+    /// more, or are not the most likely ones because of a penalty, `cut` finds where they end and `draw` draws
+    /// among all logits.
     pub(crate) fn choose_next(
         &mut self,
         cursor: &mut GpuCursor,
-        start: Option<usize>,
+        start: Option<RunStart<'_>>,
         logits: &GpuTensor,
         choice: Choice,
     ) -> Result<()> {
-        self.choice_buffers(logits.width)?;
-        if let Some(slot) = start {
-            // What was recorded still reads the tokens that are replaced here.
-            self.recorder.submit(None);
-            let slot = slot as u32;
-            let token = Token {
-                slot,
-                position: slot,
-                context_length: slot,
-                own_slot: slot,
-                own_tokens: 1,
-                ..Token::default()
-            };
-            cursor.is_cut = false;
-            cursor.tokens.clear();
-            cursor.tokens.push(token);
-            cursor.runs.clear();
-            self.recorder.write(&cursor.whole, 0, bytemuck::bytes_of(&token));
+        let vocabulary = logits.width;
+        self.choice_buffers(vocabulary)?;
+        let has_penalty = choice.penalty != 1.0;
+        if let Some(start) = start {
+            self.begin_run(cursor, start, has_penalty);
         }
         let Some(buffers) = &self.choices.buffers else { return Ok(()) };
         let record = self.choices.next % AHEAD;
-        let wanted = choice.candidates.max(choice.alternatives).clamp(1, MOST_FOUND);
+        let alternatives = choice.alternatives;
+        let candidates = choice.top_k.unwrap_or(vocabulary).min(vocabulary);
+        let is_drawn = has_penalty || candidates > MOST_FOUND;
+        let is_cut = choice.temperature > 0.0
+            && (candidates < vocabulary || choice.top_p < 1.0 || choice.reach < f32::MAX);
+        let wanted = choice.alternatives.max(if is_drawn { 1 } else { candidates });
         let parameters = Parameters {
-            wanted: wanted as u32,
-            candidates: choice.candidates as u32,
+            wanted: wanted.clamp(1, MOST_FOUND) as u32,
+            candidates: candidates as u32,
             record: record as u32,
             temperature: choice.temperature,
             top_p: choice.top_p,
-            min_p: choice.min_p,
+            reach: choice.reach,
             draw: choice.draw,
-            padding: 0,
+            penalty: choice.penalty,
         };
         self.recorder.write(&buffers.choice, 0, bytemuck::bytes_of(&parameters));
-        let blocks = logits.width.div_ceil(BLOCK) as u32;
-        let most = MOST_FOUND as u32;
+        let blocks = vocabulary.div_ceil(BLOCK) as u32;
+        let (vocabulary, most) = (vocabulary as u32, MOST_FOUND as u32);
+        let Buffers { choice, found, cutoff, drawn, seen, records, .. } = buffers;
+        let all = [&logits.buffer, choice, found, seen];
         self.recorder.dispatch(&Call {
             kernel: Kernel::TopK,
-            constants: &[logits.width as u32, most],
-            buffers: &[&logits.buffer, &buffers.choice, &buffers.found],
+            constants: &[vocabulary, most, u32::from(has_penalty)],
+            buffers: &all[..3 + usize::from(has_penalty)],
             site: &[],
             grid: [blocks, 1, 1],
         });
+        if is_drawn && is_cut {
+            self.recorder.dispatch(&Call {
+                kernel: Kernel::Cut,
+                constants: &[vocabulary],
+                buffers: &[&logits.buffer, choice, cutoff],
+                site: &[],
+                grid: [1, 1, 1],
+            });
+        }
+        if is_drawn {
+            let all = [&logits.buffer, choice, drawn, cutoff];
+            self.recorder.dispatch(&Call {
+                kernel: Kernel::Draw,
+                constants: &[vocabulary, u32::from(is_cut)],
+                buffers: &all[..3 + usize::from(is_cut)],
+                site: &[],
+                grid: [blocks, 1, 1],
+            });
+        }
+        let all = [found, choice, &cursor.whole, records, drawn, &logits.buffer, seen];
+        let bound = if is_drawn { 6 + usize::from(has_penalty) } else { 4 };
         self.recorder.dispatch(&Call {
             kernel: Kernel::Choose,
-            constants: &[blocks, most, u32::from(start.is_none())],
-            buffers: &[&buffers.found, &buffers.choice, &cursor.whole, &buffers.records],
+            constants: &[
+                blocks,
+                most,
+                u32::from(start.is_none()),
+                u32::from(is_drawn),
+                u32::from(has_penalty),
+            ],
+            buffers: &all[..bound],
             site: &[],
             grid: [1, 1, 1],
         });
         let readable = &buffers.readable[record];
         let from = record as u64 * RECORD_BYTES;
-        self.recorder.submit(Some((&buffers.records, from, readable, RECORD_BYTES)));
+        self.recorder.submit(Some((records, from, readable, RECORD_BYTES)));
         let mapped = map(readable, RECORD_BYTES);
-        self.choices.under_way.push_back((record, choice.alternatives, mapped));
+        self.choices.under_way.push_back((record, alternatives, mapped));
         self.choices.next += 1;
         Ok(())
     }

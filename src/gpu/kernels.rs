@@ -24,6 +24,8 @@ pub(crate) enum Kernel {
     CopyRows,
     Pool,
     TopK,
+    Cut,
+    Draw,
     Choose,
 }
 
@@ -50,6 +52,8 @@ const ROTATE: &str = include_str!("shaders/rotate.wgsl");
 const SEVERAL: &str = include_str!("shaders/several.wgsl");
 const SEEN: &str = include_str!("shaders/seen.wgsl");
 const CHOICE: &str = include_str!("shaders/choice.wgsl");
+const CUTOFF: &str = include_str!("shaders/cutoff.wgsl");
+const NOISE: &str = include_str!("shaders/noise.wgsl");
 
 const ATTENTION: &[Constant] = &[
     ("HEADS", false),
@@ -200,13 +204,31 @@ impl Kernel {
                 parts: 0,
                 preambles: &[CHOICE],
                 source: include_str!("shaders/top_k.wgsl"),
-                constants: &[("VOCABULARY", false), ("MOST", false)],
+                constants: &[("VOCABULARY", false), ("MOST", false), ("PENALTY", true)],
+            },
+            Kernel::Cut => Recipe {
+                parts: 0,
+                preambles: &[CHOICE, CUTOFF],
+                source: include_str!("shaders/cut.wgsl"),
+                constants: &[("VOCABULARY", false)],
+            },
+            Kernel::Draw => Recipe {
+                parts: 0,
+                preambles: &[CHOICE, CUTOFF, NOISE],
+                source: include_str!("shaders/draw.wgsl"),
+                constants: &[("VOCABULARY", false), ("CUT", true)],
             },
             Kernel::Choose => Recipe {
                 parts: 0,
-                preambles: &[CHOICE, CURSOR],
+                preambles: &[CHOICE, CURSOR, NOISE],
                 source: include_str!("shaders/choose.wgsl"),
-                constants: &[("BLOCKS_OF_LOGITS", false), ("MOST", false), ("ADVANCE", false)],
+                constants: &[
+                    ("BLOCKS_OF_LOGITS", false),
+                    ("MOST", false),
+                    ("ADVANCE", false),
+                    ("DRAWN", true),
+                    ("PENALTY", true),
+                ],
             },
         }
     }

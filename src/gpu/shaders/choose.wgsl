@@ -1,29 +1,48 @@
-// Chooses a token among the most likely ones, says so in a record, and points the cursor at it; one workgroup.
+// Chooses a token among the most likely ones, or those drawn, says so in a record, and points the cursor at it; one workgroup.
 
 @group(0) @binding(0) var<storage, read> found: array<vec2f>;              // [BLOCKS_OF_LOGITS, MOST + 1], from top_k
 @group(0) @binding(1) var<storage, read> choice: Choice;
 @group(0) @binding(2) var<storage, read_write> cursor: array<Token>;       // [1]
 @group(0) @binding(3) var<storage, read_write> records: array<vec2f>;      // [records, MOST + 2]: id, its logit; sum, largest; id, logit
 
-var<workgroup> best: array<vec3f, 64>;       // logit, id, place in `found`
+{% if DRAWN %}
+@group(0) @binding(4) var<storage, read> drawn: array<vec2f>;              // [BLOCKS_OF_LOGITS], from draw
+@group(0) @binding(5) var<storage, read> logits: array<f32>;               // [vocabulary]
+{% endif %}
+{% if PENALTY %}
+@group(0) @binding(6) var<storage, read_write> seen: array<u32>;           // a bit for each token
+{% endif %}
+
+var<workgroup> best: array<vec2f, 64>;       // logit, place in `found`
 var<workgroup> taken: array<u32, MOST>;      // places in `found`
 var<workgroup> top: array<vec2f, MOST>;      // id, logit
 
-fn better(a: vec3f, b: vec3f) -> vec3f {
-  return select(b, a, a.x > b.x || (a.x == b.x && a.y <= b.y));
+{% if DRAWN %}
+// Of the tokens drawn from each block; with its logit before the penalty.
+fn pick() -> vec2f {
+  var token = drawn[0];
+  for (var block = 1u; block < BLOCKS_OF_LOGITS; block++) { token = better(token, drawn[block]); }
+  let id = u32(token.y);
+  var logit = logits[id];
+{% if PENALTY %}
+  let bits = seen[id / 32u];
+  let bit = 1u << (id % 32u);
+  if (bits & bit) != 0u { logit = select(logit / choice.penalty, logit * choice.penalty, logit > 0.0); }
+  seen[id / 32u] = bits | bit;
+{% endif %}
+  return vec2f(token.y, logit);
 }
+{% else %}
+fn distance_of(n: u32) -> f32 { return top[0].y - top[n].y; }
 
-fn weight(n: u32) -> f32 { return exp((top[n].y - top[0].y) / choice.temperature); }
-
-// Among the most likely `count`: temperature, min-p, top-p, then the draw, as the CPU's sampler does.
-fn drawn() -> u32 {
-  if choice.temperature == 0.0 { return 0u; }
+// Of the most likely tokens: min-p, top-p, then a draw, as the engine's sampler does.
+fn pick() -> vec2f {
+  if choice.temperature == 0.0 { return top[0]; }
   var count = 0u;
   var total = 0.0;
   for (var n = 0u; n < min(choice.candidates, choice.wanted); n++) {
-    let w = weight(n);
-    if !(w > 0.0) || w < choice.min_p || top[n].y <= LOWEST { break; }
-    total += w;
+    if !(distance_of(n) <= choice.reach) || top[n].y <= LOWEST { break; }
+    total += weight(distance_of(n));
     count++;
   }
   if choice.top_p < 1.0 {
@@ -31,32 +50,36 @@ fn drawn() -> u32 {
     var kept = 0u;
     for (var n = 0u; n < count; n++) {
       if sum >= choice.top_p * total { break; }
-      sum += weight(n);
+      sum += weight(distance_of(n));
       kept++;
     }
     count = kept;
-    total = sum;
   }
-  var left = choice.draw * total;
+  var token = vec2f(LOWEST, 3.4e38);
+  var place = 0u;
   for (var n = 0u; n < count; n++) {
-    left -= weight(n);
-    if left < 0.0 { return n; }
+    let one = vec2f(top[n].y + choice.temperature * noise(u32(top[n].x)), top[n].x);
+    if all(better(token, one) == one) {
+      token = one;
+      place = n;
+    }
   }
-  return max(count, 1u) - 1u;
+  return top[place];
 }
+{% endif %}
 
 @compute @workgroup_size(64)
 fn main(@builtin(local_invocation_index) thread: u32) {
   let stride = MOST + 1u;
   for (var n = 0u; n < choice.wanted; n++) {
-    var mine = vec3f(LOWEST, 3.4e38, 0.0);
+    var mine = vec2f(LOWEST, 3.4e38);
     for (var block = thread; block < BLOCKS_OF_LOGITS; block += 64u) {
       // A block's tokens are in order: its next one is after those taken from it.
       var next = 0u;
       for (var i = 0u; i < n; i++) { next += select(0u, 1u, taken[i] / stride == block); }
       if next < choice.wanted {
-        let one = found[block * stride + next];
-        mine = better(mine, vec3f(one.y, one.x, f32(block * stride + next)));
+        let place = block * stride + next;
+        mine = better(mine, vec2f(found[place].y, f32(place)));
       }
     }
     workgroupBarrier();
@@ -64,8 +87,8 @@ fn main(@builtin(local_invocation_index) thread: u32) {
     workgroupBarrier();
     if thread == 0u {
       for (var i = 1u; i < 64u; i++) { mine = better(mine, best[i]); }
-      top[n] = vec2f(mine.y, mine.x);
-      taken[n] = u32(mine.z);
+      taken[n] = u32(mine.y);
+      top[n] = found[taken[n]];
     }
     workgroupBarrier();
   }
@@ -76,7 +99,7 @@ fn main(@builtin(local_invocation_index) thread: u32) {
     let one = found[block * stride + MOST];
     sum += one.y * exp(one.x - largest);
   }
-  let chosen = top[drawn()];
+  let chosen = pick();
   let to = choice.record * (MOST + 2u);
   records[to] = chosen;
   records[to + 1u] = vec2f(sum, largest);

@@ -1,17 +1,16 @@
-// The most likely tokens of each 1024 logits, and the sum of exponentials of all of them; a workgroup each.
+// The most likely tokens of each 1024 logits, and the sum of exponentials of all of them; a workgroup each. With a
+// penalty, it is on the logits of tokens seen before when they are left.
 
-@group(0) @binding(0) var<storage, read> logits: array<f32>;               // [vocabulary]
+@group(0) @binding(0) var<storage, {{ "read_write" if PENALTY else "read" }}> logits: array<f32>;   // [vocabulary]
 @group(0) @binding(1) var<storage, read> choice: Choice;
 @group(0) @binding(2) var<storage, read_write> found: array<vec2f>;        // [blocks, MOST + 1]: id, logit; then largest, sum
+{% if PENALTY %}
+@group(0) @binding(3) var<storage, read> seen: array<u32>;                 // a bit for each token
+{% endif %}
 
 const OWN = 16u;
 
 var<workgroup> best: array<vec2f, 64>;   // logit, place
-
-// The larger logit; of equals the earlier place.
-fn better(a: vec2f, b: vec2f) -> vec2f {
-  return select(b, a, a.x > b.x || (a.x == b.x && a.y <= b.y));
-}
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
@@ -24,6 +23,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     own[i] = LOWEST;
     if place < VOCABULARY { own[i] = logits[place]; }
     largest = max(largest, own[i]);
+{% if PENALTY %}
+    if place < VOCABULARY && (seen[place / 32u] & (1u << (place % 32u))) != 0u {
+      logits[place] = select(own[i] * choice.penalty, own[i] / choice.penalty, own[i] > 0.0);
+    }
+{% endif %}
   }
   best[thread] = vec2f(largest, 0.0);
   workgroupBarrier();
