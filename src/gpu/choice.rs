@@ -3,7 +3,7 @@
 use crate::backend::Gpu;
 use crate::buffers::{Buffer, GpuCursor, GpuTensor, Token};
 use crate::kernels::Kernel;
-use crate::recorder::{Call, Mapped, map};
+use crate::recorder::{Call, Mapped, Recorder, map};
 use frontdesk_engine::backend::{Choice, Chosen, RunStart};
 use frontdesk_engine::{Error, ErrorKind, Result};
 use std::collections::VecDeque;
@@ -59,6 +59,51 @@ struct Parameters {
     penalty: f32,
 }
 
+/// Which kernels choose.
+#[derive(Clone, Copy)]
+struct Variant {
+    /// Of its run.
+    is_first: bool,
+    /// Whether candidates are more than are found by likelihood, or others because of a penalty.
+    is_drawn: bool,
+    /// Whether some tokens are no candidates.
+    is_cut: bool,
+    has_penalty: bool,
+}
+
+impl Buffers {
+    fn dispatch(
+        &self,
+        recorder: &mut Recorder,
+        (cursor, logits): (&GpuCursor, &GpuTensor),
+        Variant { is_first, is_drawn, is_cut, has_penalty }: Variant,
+    ) {
+        let Self { choice, found, cutoff, drawn, seen, records, .. } = self;
+        let logits = &logits.buffer;
+        let blocks = self.vocabulary.div_ceil(BLOCK) as u32;
+        let (vocabulary, most) = (self.vocabulary as u32, MOST_FOUND as u32);
+        let mut dispatch = |kernel, constants: &[u32], buffers: &[&Buffer], workgroups| {
+            let grid = [workgroups, 1, 1];
+            recorder.dispatch(&Call { kernel, constants, buffers, site: &[], grid });
+        };
+        let all = [logits, choice, found, seen];
+        let bound = &all[..3 + usize::from(has_penalty)];
+        dispatch(Kernel::TopK, &[vocabulary, most, has_penalty.into()], bound, blocks);
+        if is_drawn && is_cut {
+            dispatch(Kernel::Cut, &[vocabulary], &[logits, choice, cutoff], 1);
+        }
+        if is_drawn {
+            let all = [logits, choice, drawn, cutoff];
+            let bound = &all[..3 + usize::from(is_cut)];
+            dispatch(Kernel::Draw, &[vocabulary, is_cut.into()], bound, blocks);
+        }
+        let all = [found, choice, &cursor.whole, records, drawn, logits, seen];
+        let bound = &all[..if is_drawn { 6 + usize::from(has_penalty) } else { 4 }];
+        let [advance, is_drawn, has_penalty] = [!is_first, is_drawn, has_penalty].map(u32::from);
+        dispatch(Kernel::Choose, &[blocks, most, advance, is_drawn, has_penalty], bound, 1);
+    }
+}
+
 impl Gpu {
     fn choice_buffers(&mut self, vocabulary: usize) -> Result<()> {
         if self.choices.buffers.as_ref().is_some_and(|buffers| buffers.vocabulary == vocabulary) {
@@ -111,10 +156,6 @@ impl Gpu {
 
     /// Records and submits a choice among row 0 of `logits`; with `start`, as the first token of a run, else
     /// after the cursor's token.
-    ///
-    /// `top_k` finds the most likely tokens, of which a few candidates are chosen at once. Where they may be
-    /// more, or are not the most likely ones because of a penalty, `cut` finds where they end and `draw` draws
-    /// among all logits.
     pub(crate) fn choose_next(
         &mut self,
         cursor: &mut GpuCursor,
@@ -130,7 +171,6 @@ impl Gpu {
         }
         let Some(buffers) = &self.choices.buffers else { return Ok(()) };
         let record = self.choices.next % AHEAD;
-        let alternatives = choice.alternatives;
         let candidates = choice.top_k.unwrap_or(vocabulary).min(vocabulary);
         let is_drawn = has_penalty || candidates > MOST_FOUND;
         let is_cut = choice.temperature > 0.0
@@ -147,56 +187,13 @@ impl Gpu {
             penalty: choice.penalty,
         };
         self.recorder.write(&buffers.choice, 0, bytemuck::bytes_of(&parameters));
-        let blocks = vocabulary.div_ceil(BLOCK) as u32;
-        let (vocabulary, most) = (vocabulary as u32, MOST_FOUND as u32);
-        let Buffers { choice, found, cutoff, drawn, seen, records, .. } = buffers;
-        let all = [&logits.buffer, choice, found, seen];
-        self.recorder.dispatch(&Call {
-            kernel: Kernel::TopK,
-            constants: &[vocabulary, most, u32::from(has_penalty)],
-            buffers: &all[..3 + usize::from(has_penalty)],
-            site: &[],
-            grid: [blocks, 1, 1],
-        });
-        if is_drawn && is_cut {
-            self.recorder.dispatch(&Call {
-                kernel: Kernel::Cut,
-                constants: &[vocabulary],
-                buffers: &[&logits.buffer, choice, cutoff],
-                site: &[],
-                grid: [1, 1, 1],
-            });
-        }
-        if is_drawn {
-            let all = [&logits.buffer, choice, drawn, cutoff];
-            self.recorder.dispatch(&Call {
-                kernel: Kernel::Draw,
-                constants: &[vocabulary, u32::from(is_cut)],
-                buffers: &all[..3 + usize::from(is_cut)],
-                site: &[],
-                grid: [blocks, 1, 1],
-            });
-        }
-        let all = [found, choice, &cursor.whole, records, drawn, &logits.buffer, seen];
-        let bound = if is_drawn { 6 + usize::from(has_penalty) } else { 4 };
-        self.recorder.dispatch(&Call {
-            kernel: Kernel::Choose,
-            constants: &[
-                blocks,
-                most,
-                u32::from(start.is_none()),
-                u32::from(is_drawn),
-                u32::from(has_penalty),
-            ],
-            buffers: &all[..bound],
-            site: &[],
-            grid: [1, 1, 1],
-        });
+        let variant = Variant { is_first: start.is_some(), is_drawn, is_cut, has_penalty };
+        buffers.dispatch(&mut self.recorder, (cursor, logits), variant);
         let readable = &buffers.readable[record];
         let from = record as u64 * RECORD_BYTES;
-        self.recorder.submit(Some((records, from, readable, RECORD_BYTES)));
+        self.recorder.submit(Some((&buffers.records, from, readable, RECORD_BYTES)));
         let mapped = map(readable, RECORD_BYTES);
-        self.choices.under_way.push_back((record, alternatives, mapped));
+        self.choices.under_way.push_back((record, choice.alternatives, mapped));
         self.choices.next += 1;
         Ok(())
     }
