@@ -58,6 +58,14 @@ impl<B: Backend> EmbeddingModel<B> {
         &self.encoder
     }
 
+    /// Waits for all that was begun, so that what failed is known.
+    ///
+    /// # Errors
+    /// Those of the backend.
+    pub async fn ready(&mut self) -> Result<()> {
+        self.encoder.ready().await
+    }
+
     /// The tokenizer.
     pub fn tokenizer(&self) -> &WordPieceTokenizer {
         &self.tokenizer

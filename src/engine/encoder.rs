@@ -70,6 +70,19 @@ impl<B: Backend> Encoder<B> {
         Ok(Self { config, weights, backend, buffers })
     }
 
+    /// Waits for all that was begun, so that what failed is known.
+    ///
+    /// # Errors
+    /// Those of the backend.
+    pub async fn ready(&mut self) -> Result<()> {
+        self.backend.ready().await
+    }
+
+    /// Where the model is.
+    pub fn backend(&self) -> &B {
+        &self.backend
+    }
+
     /// Sizes and traits.
     pub fn config(&self) -> &EncoderConfig {
         &self.config

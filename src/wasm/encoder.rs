@@ -1,28 +1,30 @@
-//! A loaded encoder, as JavaScript holds it, and its texts on their way to vectors.
+//! A loaded encoder, as JavaScript holds it: on the CPU, where tasks are, and on a GPU, for embeddings alone.
 
 use crate::byte_source::{ByteSource, SourceReader};
+use crate::embed_job::EmbedJob;
 use crate::error::{invalid_input, to_js};
-use crate::messages::{EmbedEvent, EncoderDescription, LocalEmbedding, LocalEmbeddings};
+use crate::gpu;
+use crate::messages::EncoderDescription;
 use crate::model::{busy, tell};
-use crate::now;
 use crate::task::{Judge, Task, TaskJob};
 use crate::threads::pool;
+use frontdesk_engine::Error;
 use frontdesk_engine::cpu::Cpu;
-use frontdesk_engine::embedding_model::{Embedding, EmbeddingModel, Embeddings};
+use frontdesk_engine::embedding_model::EmbeddingModel;
+use frontdesk_gpu::Gpu;
 use js_sys::Function;
-use serde::Serialize;
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 /// What jobs work with; absent while one of them does.
-pub(crate) type Shared = Rc<RefCell<Option<EmbeddingModel<Cpu>>>>;
+pub(crate) type Shared<B> = Rc<RefCell<Option<EmbeddingModel<B>>>>;
 
 /// A loaded encoder.
 #[wasm_bindgen]
 pub struct Encoder {
-    shared: Shared,
+    shared: Shared<Cpu>,
 }
 
 #[wasm_bindgen]
@@ -54,12 +56,7 @@ impl Encoder {
 
     /// Starts to embed `texts`.
     pub fn embed(&self, texts: Vec<String>) -> Result<EmbedJob, JsValue> {
-        let started = now();
-        let shared = self.shared.borrow();
-        let model = shared.as_ref().ok_or_else(busy)?;
-        let texts = model.embed(&texts).map_err(|error| to_js(&error))?;
-        let running = Running { texts, milliseconds: now() - started };
-        Ok(EmbedJob { shared: self.shared.clone(), running: RefCell::new(Some(running)) })
+        EmbedJob::on_cpu(&self.shared, &texts)
     }
 
     /// Starts to learn a task (`LearnRequest`).
@@ -105,52 +102,41 @@ impl Encoder {
     }
 }
 
-/// Texts in progress.
+/// An encoder on a GPU. It only embeds: what tasks promise was counted with the CPU's numbers.
 #[wasm_bindgen]
-pub struct EmbedJob {
-    shared: Shared,
-    running: RefCell<Option<Running>>,
-}
-
-struct Running {
-    texts: Embeddings,
-    milliseconds: f64,
+pub struct GpuEncoder {
+    shared: Shared<Gpu>,
 }
 
 #[wasm_bindgen]
-impl EmbedJob {
-    /// Embeds some of the texts and says how many are done.
+impl GpuEncoder {
+    /// As [`Encoder::load`], to the GPU.
     ///
     /// # Errors
-    /// An `EngineError`; the job is over then, the encoder stays usable.
-    pub async fn step(&self) -> Result<JsValue, JsValue> {
-        let mut running = self.running.take().ok_or_else(|| invalid_input("the job is over"))?;
-        // Both are taken out rather than borrowed: nothing stays borrowed across an await.
-        let mut model = self.shared.take().ok_or_else(busy)?;
-        let started = now();
-        let goes_on = running.texts.step(&mut model).await;
-        running.milliseconds += now() - started;
-        self.shared.replace(Some(model));
-        let event = if goes_on.map_err(|error| to_js(&error))? {
-            let (done, total) = running.texts.progress();
-            self.running.replace(Some(running));
-            EmbedEvent::Prefill { done, total }
-        } else {
-            running.done()
+    /// Also where there is no adapter, where it computes wrongly, or where the model does not fit it.
+    pub async fn load(
+        source: ByteSource,
+        allow_software: bool,
+        on_progress: Function,
+    ) -> Result<GpuEncoder, JsValue> {
+        let load = async {
+            let gpu = gpu::open(allow_software).await?;
+            let mut progress = |loaded, total| tell(&on_progress, loaded, total);
+            let mut model = EmbeddingModel::load(SourceReader::new(source), gpu, &mut progress)?;
+            model.ready().await?;
+            Ok(model)
         };
-        event.serialize(&serde_wasm_bindgen::Serializer::json_compatible()).map_err(invalid_input)
+        let model = load.await.map_err(|error: Error| to_js(&error))?;
+        Ok(Self { shared: Rc::new(RefCell::new(Some(model))) })
     }
-}
 
-impl Running {
-    fn done(self) -> EmbedEvent {
-        let embeddings = self.texts.into_embeddings();
-        let local = |embedding: Embedding| LocalEmbedding {
-            vector: js_sys::Float32Array::from(&embedding.vector[..]).into(),
-            tokens: embedding.tokens,
-            is_truncated: embedding.is_truncated,
-        };
-        let embeddings = embeddings.into_iter().map(local).collect();
-        EmbedEvent::Done { result: LocalEmbeddings { embeddings, total_ms: self.milliseconds } }
+    /// What the GPU's adapter says of itself.
+    pub fn adapter(&self) -> Result<JsValue, JsValue> {
+        gpu::describe(self.shared.borrow().as_ref().ok_or_else(busy)?.encoder().backend())
+    }
+
+    /// Starts to embed `texts`.
+    pub fn embed(&self, texts: Vec<String>) -> Result<EmbedJob, JsValue> {
+        EmbedJob::on_gpu(&self.shared, &texts)
     }
 }

@@ -2,8 +2,10 @@
 #![deny(unsafe_code)]
 
 mod byte_source;
+mod embed_job;
 mod encoder;
 mod error;
+mod gpu;
 mod job;
 mod ledger;
 mod messages;
@@ -12,7 +14,8 @@ mod sha256;
 mod task;
 mod threads;
 
-pub use encoder::{EmbedJob, Encoder};
+pub use embed_job::EmbedJob;
+pub use encoder::{Encoder, GpuEncoder};
 pub use job::Job;
 pub use ledger::summarise_ledger;
 pub use model::Model;

@@ -2,8 +2,9 @@
 
 use crate::byte_source::{ByteSource, SourceReader};
 use crate::error::{invalid_input, to_js};
+use crate::gpu;
 use crate::job::{Job, Task};
-use crate::messages::{AdapterDescription, ChatMessage, ClassifyMessage, ModelDescription};
+use crate::messages::{ChatMessage, ClassifyMessage, ModelDescription};
 use crate::threads::pool;
 use frontdesk_engine::Error;
 use frontdesk_engine::cpu::Cpu;
@@ -79,10 +80,8 @@ impl Model {
         allow_software: bool,
         on_progress: Function,
     ) -> Result<Model, JsValue> {
-        let options = frontdesk_gpu::Options { allow_software, ..Default::default() };
         let load = async {
-            let mut gpu = Gpu::open(options).await?;
-            frontdesk_gpu::self_test(&mut gpu).await?;
+            let gpu = gpu::open(allow_software).await?;
             let mut progress = |loaded, total| tell(&on_progress, loaded, total);
             let reader = SourceReader::new(source);
             let mut model =
@@ -98,16 +97,7 @@ impl Model {
     pub fn adapter(&self) -> Result<JsValue, JsValue> {
         match &self.shared.borrow().as_ref().ok_or_else(busy)?.model {
             AnyModel::Cpu(_) => Ok(JsValue::UNDEFINED),
-            AnyModel::Gpu(model) => {
-                let report = model.decoder().backend().adapter();
-                let message = AdapterDescription {
-                    name: &report.name,
-                    driver: &report.driver,
-                    is_software: report.is_software,
-                    features: report.features(),
-                };
-                serde_wasm_bindgen::to_value(&message).map_err(invalid_input)
-            }
+            AnyModel::Gpu(model) => gpu::describe(model.decoder().backend()),
         }
     }
 

@@ -67,7 +67,7 @@ impl Task {
 /// Texts becoming vectors, and then a task or answers.
 #[wasm_bindgen]
 pub struct TaskJob {
-    shared: Shared,
+    shared: Shared<Cpu>,
     running: RefCell<Option<Running>>,
     learnt: RefCell<Option<Saved>>,
 }
@@ -153,7 +153,7 @@ impl TaskJob {
 
 impl TaskJob {
     /// Starts to learn a task.
-    pub(crate) fn learn(shared: &Shared, request: JsValue) -> Result<Self, JsValue> {
+    pub(crate) fn learn(shared: &Shared<Cpu>, request: JsValue) -> Result<Self, JsValue> {
         let request: LearnRequest =
             serde_wasm_bindgen::from_value(request).map_err(invalid_input)?;
         if request.texts.len() != request.labels.len() {
@@ -167,7 +167,11 @@ impl TaskJob {
     }
 
     /// Starts to answer with a task.
-    pub(crate) fn apply(shared: &Shared, task: &Task, request: JsValue) -> Result<Self, JsValue> {
+    pub(crate) fn apply(
+        shared: &Shared<Cpu>,
+        task: &Task,
+        request: JsValue,
+    ) -> Result<Self, JsValue> {
         let request: ApplyRequest =
             serde_wasm_bindgen::from_value(request).map_err(invalid_input)?;
         request.policy.check().map_err(invalid_input)?;
@@ -177,7 +181,7 @@ impl TaskJob {
 
     /// Starts to judge, certify, teach or improve a task by texts and their right labels.
     pub(crate) fn judge(
-        shared: &Shared,
+        shared: &Shared<Cpu>,
         task: &Task,
         request: JsValue,
         judge: Judge,
@@ -190,7 +194,7 @@ impl TaskJob {
         Self::read(shared, &texts, Then::Judge(Rc::clone(&task.saved), labels, judge))
     }
 
-    fn read(shared: &Shared, texts: &[String], then: Then) -> Result<Self, JsValue> {
+    fn read(shared: &Shared<Cpu>, texts: &[String], then: Then) -> Result<Self, JsValue> {
         let started = now();
         let model = shared.borrow();
         let model = model.as_ref().ok_or_else(busy)?;

@@ -79,7 +79,7 @@ for (const [kind, worker] of [['software', {}], ['hardware', { workerUrl: '/hard
     expect(await complete(page, 12)).toBe(expected.text);
     const answer = await classify();
     expect(answer.value).toBe(expected.answer.value);
-    // Activations have 8 bits there and single precision here; tasks are calibrated on the encoder, which stays on the CPU.
+    // Activations have 8 bits there and single precision here; tasks are calibrated on the encoder, whose numbers for them are the CPU's.
     expect(Math.abs((answer.confidence ?? 0) - (expected.answer.confidence ?? 1))).toBeLessThan(0.02);
   });
 }
@@ -175,7 +175,7 @@ for (const [query, backends] of [['', ['webgpu']], ['?last', ['wasm']], ['?each'
       },
       [options, `/losing_worker.js${query}`] as const,
     );
-    expect(changes).toEqual(backends.map((backend) => ({ backend, reason: 'the GPU device was lost' })));
+    expect(changes).toEqual(backends.map((backend) => ({ model: 'model', backend, reason: 'the GPU device was lost' })));
     expect(text).toBe(expected);
     // And so does the next call.
     expect(await complete(page, 4)).not.toBe('');

@@ -1,5 +1,5 @@
-// Destroys the GPU device in the midst of the first chat. With `last` there is no other adapter then, with `each` later devices
-// are destroyed too: at every fourth token. Else they stay.
+// Destroys the GPU device in the midst of the first chat or of the first texts that are embedded. With `last` there is no other adapter
+// then, with `each` later devices are destroyed too: at every fourth token or pass of texts. Else they stay.
 /* global GPU, GPUAdapter, GPUQueue */
 const { requestDevice } = GPUAdapter.prototype;
 const { requestAdapter } = GPU.prototype;
@@ -26,10 +26,11 @@ GPUQueue.prototype.submit = function (...buffers) {
   return submit.apply(this, buffers);
 };
 self.addEventListener('message', ({ data }) => {
-  if (data.verb === 'chat' && left === Infinity && !isEach) left = 9;
+  if ((data.verb === 'chat' || data.verb === 'embed') && left === Infinity && !isEach) left = 9;
 });
 self.postMessage = (message) => {
-  if (isEach && message.event?.type === 'delta') {
+  const isStep = message.event?.type === 'delta' || (message.verb === 'embed' && message.event !== undefined);
+  if (isEach && isStep) {
     told += 1;
     if (told % 4 === 0) device.destroy();
   }

@@ -65,16 +65,26 @@ export interface Model {
   free(): void;
 }
 
-export interface Encoder {
-  describe(): Omit<ReflexInfo, 'id' | 'sha256'>;
-  embed(texts: readonly string[]): Job<LocalEmbeddings>;
+/** What `embed` takes, wherever it computes. */
+export interface Embedder {
+  embed(texts: readonly string[]): Job<Omit<LocalEmbeddings, 'backend'>>;
+  free(): void;
+}
+
+/** On a GPU. */
+export interface GpuEncoder extends Embedder {
+  adapter(): AdapterInfo | undefined;
+}
+
+/** On the CPU, where tasks are. */
+export interface Encoder extends Embedder {
+  describe(): Omit<ReflexInfo, 'id' | 'sha256' | 'backend' | 'adapter'>;
   learn(request: LabelledTexts & { readonly balance: boolean; readonly encoderSha256: string }): TaskJob<null>;
   apply(task: Task, request: Omit<ApplyTaskRequest, 'task'>): Job<readonly LocalClassification[]>;
   evaluate(task: Task, rows: LabelledTexts): Job<Evaluation>;
   certify(task: Task, rows: LabelledTexts, budget: Budget): TaskJob<TaskGuarantee>;
   teach(task: Task, rows: LabelledTexts, teacher: Teacher): TaskJob<null>;
   improve(task: Task, rows: LabelledTexts): TaskJob<Improvement>;
-  free(): void;
 }
 
 /** Makes a task that is to take the place of the one before. */
@@ -119,6 +129,10 @@ export interface EngineModule {
   };
   readonly Encoder: {
     load(source: ByteSource, onProgress: OnProgress): Encoder;
+  };
+  readonly GpuEncoder: {
+    /** Rejects where there is no adapter that will do. */
+    load(source: ByteSource, allowSoftware: boolean, onProgress: OnProgress): Promise<GpuEncoder>;
   };
   readonly Task: {
     open(bytes: Uint8Array, encoderSha256: string): Task;

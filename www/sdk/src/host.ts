@@ -4,10 +4,11 @@ import { EngineCrashedError, InternalError, InvalidInputError } from './errors.j
 import { isDeviceLost, type JobOptions, type OnCrash, runJob, SerialQueue } from './job_queue.js';
 import { importModel } from './files/import_model.js';
 import { checkMemory } from './memory_check.js';
-import { type PlacedModel, placeAgain, placeModel, type Placing } from './model_place.js';
+import { checkWebgpu, type PlacedModel, placeAgain, placeModel, type Placing } from './model_place.js';
 import { Joint } from './joint.js';
-import type { BackendChange, FromWorker, LearnProgress, LoadProgress, LoadRequest, ModelInfo, PrefillProgress, Protocol, ReflexInfo, TaskInfo, ToWorker, Verb } from './protocol.js';
-import { fetchAndRead, type Read } from './reading.js';
+import type { Backend, BackendChange, FromWorker, LearnProgress, LoadProgress, LoadRequest, ModelInfo, PrefillProgress, Protocol, ReflexInfo, TaskInfo, ToWorker, Verb } from './protocol.js';
+import type { Read } from './reading.js';
+import { freeReflex, type PlacedReflex, placeReflex, placeReflexAgain } from './reflex_place.js';
 import { openModel, type OpenOptions } from './files/store.js';
 import { TaskShelf } from './task_shelf.js';
 import { toWireError } from './wire_errors.js';
@@ -24,12 +25,8 @@ type Handlers = {
 type RequestMessage<V extends Verb = Verb> = { [K in V]: { readonly id: number; readonly verb: K; readonly request: Protocol[K]['request'] } }[V];
 
 interface Engine extends StartedEngine {
-  placed?: PlacedModel;
-  /** How the model was loaded. */
-  placing?: Placing;
-  encoder?: Encoder;
-  /** Tasks of the encoder. */
-  tasks?: TaskShelf;
+  model?: { readonly placed: PlacedModel; readonly placing: Placing };
+  reflex?: { readonly placed: PlacedReflex; readonly placing: Placing; readonly tasks: TaskShelf };
 }
 
 /** Who asks, and is answered. */
@@ -65,25 +62,19 @@ const handlers: Handlers = {
     const { Sha256 } = await moduleForFiles(request.wasmUrl);
     return { sha256: await importModel(request, { createHash: () => new Sha256(), signal, onProgress: emit }) };
   },
-  classify: async (request, { signal, emit }) => {
-    const classify = () => runJob(loaded().placed.model.classify(request), { signal, onCrash, onEvent: prefillTo(emit) });
-    try {
-      return await classify();
-    } catch (error) {
-      if (!isDeviceLost(error)) throw error;
-      await recover(signal, 1);
-      return classify();
-    }
+  classify: (request, { signal, emit }) => {
+    const classify = () => runJob(modelSide().placed.model.classify(request), { signal, onCrash, onEvent: prefillTo(emit) });
+    return untilDone(classify, (losses) => recover(signal, losses));
   },
   embed: ({ texts }, { signal, emit }) => {
-    return runJob(taskSide().encoder.embed(texts), {
-      signal,
-      onCrash,
-      onEvent: prefillTo(emit),
-    });
+    const embed = async () => {
+      const { model, backend } = reflexSide().placed.embedder;
+      return { ...(await runJob(model.embed(texts), { signal, onCrash, onEvent: prefillTo(emit) })), backend };
+    };
+    return untilDone(embed, (losses) => recoverReflex(signal, losses));
   },
   chat: (request, { signal, emit }) => {
-    const job = loaded().placed.model.chat(request);
+    const job = modelSide().placed.model.chat(request);
     let losses = 0;
     return runJob(job, {
       signal,
@@ -94,7 +85,7 @@ const handlers: Handlers = {
       recover: async () => {
         losses += 1;
         await recover(signal, losses);
-        job.resume(loaded().placed.model);
+        job.resume(modelSide().placed.model);
       },
     });
   },
@@ -161,16 +152,16 @@ const handlers: Handlers = {
 
 async function load(request: LoadRequest, signal: AbortSignal, emit: (event: LoadProgress) => void): Promise<ModelInfo> {
   const { model, reflex, wasmUrl, engine: wishes, keep } = request;
+  checkWebgpu(wishes);
   checkMemory([reflex, model].filter((file) => file !== undefined));
   const startedAt = performance.now();
   engine ??= await startEngineModule(wishes, wasmUrl);
   const { module } = engine;
-  engine.placed?.model.free();
-  engine.encoder?.free();
-  engine.tasks?.free();
-  delete engine.placed;
-  delete engine.encoder;
-  delete engine.tasks;
+  engine.model?.placed.model.free();
+  if (engine.reflex) freeReflex(engine.reflex.placed);
+  engine.reflex?.tasks.free();
+  delete engine.model;
+  delete engine.reflex;
   const options: OpenOptions = { createHash: () => new module.Sha256(), signal, onProgress: emit, keep };
   const tell = (loaded: number, total: number) => {
     emit({ phase: 'load', loaded, total });
@@ -182,10 +173,12 @@ async function load(request: LoadRequest, signal: AbortSignal, emit: (event: Loa
   };
   let loadedReflex: { readonly how: ReturnType<typeof howOf>; readonly info: ReflexInfo } | undefined;
   if (reflex) {
-    const read = await fetchAndRead(reflex, options, (source) => module.Encoder.load(source, tell));
-    engine.encoder = read.value;
-    engine.tasks = new TaskShelf(module, reflex.sha256);
-    loadedReflex = { how: howOf(read), info: { id: reflex.id, sha256: reflex.sha256, ...read.value.describe() } };
+    const placing = { engine, request, file: reflex, options, tell, onCrash };
+    const read = await placeReflex(placing);
+    const { encoder, embedder: { backend, adapter } } = read.value;
+    engine.reflex = { placed: read.value, placing, tasks: new TaskShelf(module, reflex.sha256) };
+    const info = { id: reflex.id, sha256: reflex.sha256, ...encoder.describe(), backend, ...(adapter && { adapter }) };
+    loadedReflex = { how: howOf(read), info };
   }
   if (!model) {
     if (!loadedReflex) throw new InvalidInputError('a desk without a language model needs a reflex');
@@ -193,10 +186,9 @@ async function load(request: LoadRequest, signal: AbortSignal, emit: (event: Loa
     const { id, sha256, architecture, parameters, textTokens: contextTokens } = info;
     return { ...{ id, sha256, architecture, parameters, contextTokens }, backend: 'wasm', memoryBytes: memory.buffer.byteLength, ...how, reflex: info };
   }
-  const placing = { engine, request: { ...request, model }, options, tell, onCrash };
+  const placing = { engine, request, file: model, options, tell, onCrash };
   const read = await placeModel(placing);
-  engine.placed = read.value;
-  engine.placing = placing;
+  engine.model = { placed: read.value, placing };
   const { backend, adapter, backendReason } = read.value;
   return {
     ...{ id: model.id, sha256: model.sha256, ...read.value.model.describe(), backend, ...howOf(read) },
@@ -276,11 +268,10 @@ interface TaskSide {
   readonly tasks: TaskShelf;
 }
 
-/** What tasks and embeddings need. */
+/** What tasks need. */
 function taskSide(): TaskSide {
-  const { encoder, tasks } = engine ?? {};
-  if (!encoder || !tasks) throw new InvalidInputError('this desk was made without a reflex model');
-  return { encoder, tasks };
+  const { placed, tasks } = reflexSide();
+  return { encoder: placed.encoder, tasks };
 }
 
 /** Work on one task, after what was begun before on the same one. */
@@ -363,21 +354,56 @@ export function noteCrash(cause: WebAssembly.RuntimeError): EngineCrashedError {
   return crash;
 }
 
-function loaded(): { readonly placed: PlacedModel; readonly placing: Placing } {
-  const { placed, placing } = engine ?? {};
+function modelSide(): NonNullable<Engine['model']> {
   if (!engine) throw new InternalError('no model is loaded');
-  if (!placed || !placing) throw new InvalidInputError('this desk was made without a language model');
-  return { placed, placing };
+  if (!engine.model) throw new InvalidInputError('this desk was made without a language model');
+  return engine.model;
+}
+
+function reflexSide(): NonNullable<Engine['reflex']> {
+  if (!engine?.reflex) throw new InvalidInputError('this desk was made without a reflex model');
+  return engine.reflex;
+}
+
+/** Does it anew whenever the GPU is lost in its midst, once that is recovered from. */
+async function untilDone<T>(work: () => Promise<T>, recover: (losses: number) => Promise<void>): Promise<T> {
+  for (let losses = 1; ; losses += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isDeviceLost(error)) throw error;
+      await recover(losses);
+    }
+  }
 }
 
 /** Loads the model again after its GPU was lost, so many times in one call, and says where it is now. */
 async function recover(signal: AbortSignal, losses: number): Promise<void> {
-  const { placed, placing } = loaded();
-  const options = { ...placing.options, signal, onProgress: () => undefined };
-  // What loses its GPU twice may be what the GPU cannot bear.
-  const again = await placeAgain({ ...placing, options, tell: () => undefined }, losses > 1 ? 'wasm' : 'webgpu');
+  const { placed, placing } = modelSide();
+  const again = await placeAgain(quietly(placing, signal), backendAfter(losses));
   if (!engine) throw new InternalError('the engine is gone');
-  engine.placed = again;
+  engine.model = { placed: again, placing };
   placed.model.free();
-  onMoved({ backend: again.backend, reason: 'the GPU device was lost' });
+  onMoved({ model: 'model', backend: again.backend, reason: LOST });
+}
+
+/** The same for what `embed` takes. */
+async function recoverReflex(signal: AbortSignal, losses: number): Promise<void> {
+  const { placed, placing, tasks } = reflexSide();
+  const again = await placeReflexAgain(quietly(placing, signal), placed, backendAfter(losses));
+  if (!engine) throw new InternalError('the engine is gone');
+  engine.reflex = { placed: again, placing, tasks };
+  onMoved({ model: 'reflex', backend: again.embedder.backend, reason: LOST });
+}
+
+const LOST = 'the GPU device was lost';
+
+/** What loses its GPU twice may be what the GPU cannot bear. */
+function backendAfter(losses: number): Backend {
+  return losses > 1 ? 'wasm' : 'webgpu';
+}
+
+/** For a call that tells no progress of loading. */
+function quietly(placing: Placing, signal: AbortSignal): Placing {
+  return { ...placing, options: { ...placing.options, signal, onProgress: () => undefined }, tell: () => undefined };
 }

@@ -11,7 +11,7 @@ export type Mode =
 /** Which WebAssembly module runs: chosen by feature detection; threads need a cross-origin isolated page. */
 export type ModuleVariant = 'simd' | 'relaxed' | 'simd-threads' | 'relaxed-threads';
 
-/** Where the language model computes. */
+/** Where a model computes: on the CPU or on a GPU. */
 export type Backend = 'wasm' | 'webgpu';
 
 /** What a GPU adapter says of itself. */
@@ -29,7 +29,10 @@ export interface EngineWishes {
   /** Threads, the worker included; default by the number of cores. */
   readonly threads?: number;
   readonly moduleVariant?: ModuleVariant;
-  /** Default `wasm`; `auto` takes a GPU that is none in software, passes the self-test and is faster, else `wasm`. */
+  /**
+   * Default `wasm`; `webgpu` is for the language model and for `embed`; `auto` takes a GPU for the language model where one is
+   * none in software, passes the self-test and is faster, else `wasm`.
+   */
   readonly backend?: Backend | 'auto';
 }
 
@@ -137,6 +140,10 @@ export interface ReflexInfo {
   readonly dimensions: number;
   /** Longest text it reads, in tokens. */
   readonly textTokens: number;
+  /** Where `embed` computes. Tasks compute on the CPU wherever that is. */
+  readonly backend: Backend;
+  /** Of the GPU that `embed` computes on. */
+  readonly adapter?: AdapterInfo;
 }
 
 /** A label of a classification; the description, when given, is shown to the model. */
@@ -371,6 +378,8 @@ export interface TokenLogprob {
 
 /** The GPU was lost, and the work goes on elsewhere. */
 export interface BackendChange {
+  /** Which of the desk's models it was. */
+  readonly model: 'model' | 'reflex';
   readonly backend: Backend;
   /** What happened, for people. */
   readonly reason: string;
@@ -417,6 +426,8 @@ export interface Embedding {
 export interface LocalEmbeddings {
   /** In the order of the texts. */
   readonly embeddings: readonly Embedding[];
+  /** Where they were computed. */
+  readonly backend: Backend;
   /** Milliseconds on the device. */
   readonly totalMs: number;
 }

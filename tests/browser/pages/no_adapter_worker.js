@@ -1,0 +1,3 @@
+// The SDK's worker in a browser that finds no GPU.
+import './no_adapter.js';
+import '/sdk/worker.js';
