@@ -3,7 +3,7 @@ import eslint from '@eslint/js';
 import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
-const workerSide = ['engine_module', 'glue', 'model_place', 'reading', 'speed', 'threads', 'job_queue', 'task_folder', 'task_shelf', 'joint', 'memory_check'];
+const workerSide = ['engine_module', 'glue', 'model_place', 'reflex_place', 'reading', 'speed', 'threads', 'job_queue', 'task_folder', 'task_shelf', 'joint', 'memory_check'];
 
 /** Of files/, what the page may look into too. */
 const readableFiles = ['files/model_folder', 'files/kept_models'];

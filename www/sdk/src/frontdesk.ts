@@ -71,7 +71,8 @@ export interface CreateOptions {
   /** Which WebAssembly module runs, where feature detection shall not choose. */
   readonly moduleVariant?: ModuleVariant;
   /**
-   * Where the language model computes; default `wasm`. `webgpu` fails where there is no adapter, `auto` then takes `wasm`, and
+   * Where the language model and `embed` compute; default `wasm`. Tasks always compute on the CPU, and with `auto` so does `embed`:
+   * `info.reflex.backend` says where. `webgpu` fails where there is no adapter, `auto` then takes `wasm`, and
    * also where the adapter is software, fails its self-test or is slower than the CPU; `info.backendReason` says why. A GPU that is lost is
    * opened anew, or else the work goes on on the CPU.
    *
@@ -82,7 +83,7 @@ export interface CreateOptions {
    * the faster one.
    */
   readonly backend?: Backend | 'auto';
-  /** Is told when a GPU was lost in the midst of work, and where the model is now. */
+  /** Is told when a GPU was lost in the midst of work, and which model is where now. */
   readonly onBackendChange?: (change: BackendChange) => void;
   /** Where the WebAssembly files are, if not beside this package's worker: a folder with a subfolder for each variant, or one `.wasm` file. */
   readonly wasmUrl?: string;
@@ -303,8 +304,9 @@ export class Frontdesk {
   }
 
   /**
-   * Turns texts into vectors of length 1 with the reflex model, always on the device. Many at once
-   * share passes. Rejects with a `FrontdeskError` (codes in the README), or with `signal.reason` when aborted.
+   * Turns texts into vectors of length 1 with the reflex model, always on the device: on a GPU where the desk was made with
+   * `webgpu`. Many at once share passes; where the GPU is lost they begin anew. Rejects with a `FrontdeskError` (codes in the
+   * README), or with `signal.reason` when aborted.
    */
   async embed(texts: readonly string[], { signal, onProgress }: EmbedOptions = {}): Promise<LocalEmbeddings> {
     if (this.#destroyed) throw new DestroyedError('the desk was destroyed');

@@ -11,5 +11,7 @@ declare module '*/frontdesk.js' {
   export const Sha256: EngineModule['Sha256'];
   export const Model: EngineModule['Model'];
   export const Encoder: EngineModule['Encoder'];
+  export const GpuEncoder: EngineModule['GpuEncoder'];
+  export const summariseLedger: EngineModule['summariseLedger'];
   export const Task: EngineModule['Task'];
 }
