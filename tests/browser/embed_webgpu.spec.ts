@@ -54,12 +54,13 @@ function cosines({ vectors }: Embedded, { vectors: others }: Embedded): number[]
   return vectors.map((vector, text) => vector.reduce((sum, value, index) => sum + value * (others[text]?.[index] ?? Number.NaN), 0));
 }
 
-function expectTheSame(found: Embedded, expected: Embedded): void {
-  const all = cosines(found, expected);
-  console.log(all.map((c) => c.toFixed(5)).join(' '));
-  expect(Math.min(...all)).toBeGreaterThan(0.998);
-  expect(all.reduce((a, b) => a + b, 0) / all.length).toBeGreaterThan(0.9995);
-  expect(found.lengths).toEqual(expected.lengths);
+/** Up to what the CPU's activations of 8 bits make of them: most of nothing, and of a word. */
+function expectTheSame(found: Embedded, onCpu: Embedded): void {
+  expect(found.lengths).toEqual(onCpu.lengths);
+  for (const [text, cosine] of cosines(found, onCpu).entries()) {
+    const [tokens = 0] = onCpu.lengths[text] ?? [];
+    expect(cosine).toBeGreaterThan(tokens > 3 ? 0.9995 : 0.998);
+  }
 }
 
 test('texts become the same vectors on a GPU as on the CPU, with the kernels of software and of hardware', async ({ page, site }) => {
@@ -67,7 +68,7 @@ test('texts become the same vectors on a GPU as on the CPU, with the kernels of 
   expect(await createDesk(page, options)).toMatchObject({ reflex: { backend: 'wasm' } });
   const onCpu = await embed(page, TEXTS);
   expect(onCpu.backend).toBe('wasm');
-  expect(onCpu.lengths.filter(([tokens]) => tokens === 256)).toEqual([[256, true]]);
+  expect(onCpu.lengths.filter(([, isTruncated]) => isTruncated)).toEqual([[256, true]]);
   const embedOn = async (workerUrl: string, isSoftware: boolean) => {
     const info = await createDesk(page, { ...onGpu, workerUrl });
     // The desk answers in the reflex's name by its tasks, which are on the CPU.
@@ -78,6 +79,7 @@ test('texts become the same vectors on a GPU as on the CPU, with the kernels of 
     console.log(`${workerUrl}: ${sent} dispatches, ${found.totalMs} ms, on the CPU ${onCpu.totalMs} ms`);
     expect(found.backend).toBe('webgpu');
     expect(sent).toBeGreaterThan(100);
+    await page.evaluate(() => window.desk.destroy());
     return found;
   };
   const software = await embedOn('/counting_worker.js', true);
@@ -86,7 +88,9 @@ test('texts become the same vectors on a GPU as on the CPU, with the kernels of 
   // Both compute in single precision, the CPU with activations of 8 bits.
   expectTheSame(software, onCpu);
   expectTheSame(hardware, onCpu);
-  expect(Math.min(...cosines(software, hardware))).toBeGreaterThan(0.99999);
+  const least = (found: Embedded, other: Embedded) => Math.min(...cosines(found, other));
+  console.log(`cosines at least ${least(software, onCpu)} and ${least(hardware, onCpu)}, of each other ${least(software, hardware)}`);
+  expect(least(software, hardware)).toBeGreaterThan(0.99999);
 });
 
 test('a task on a desk whose embeddings are on a GPU answers with the numbers that it has on the CPU', async ({ page, site }) => {
@@ -195,7 +199,7 @@ test('a desk that demands a GPU is not made where there is none, for a reflex as
   expect(refusals[0]).toEqual(refusals[1]);
 });
 
-test('a reflex on the GPU takes hardly more memory while it loads than one on the CPU', async ({ page, site }) => {
+test('a reflex on the GPU takes little more memory while it loads than one on the CPU', async ({ page, site }) => {
   await openPage(page, site);
   const load = async (options: CreateOptions) => {
     const watch = await HeapWatch.start(page);
@@ -210,5 +214,6 @@ test('a reflex on the GPU takes hardly more memory while it loads than one on th
   const gpu = await load(onGpu);
   console.log('CPU', cpu, 'GPU', gpu);
   expect(gpu.samples).toBeGreaterThan(20);
-  expect(gpu.wasm + gpu.javascript).toBeLessThan(cpu.wasm + cpu.javascript + 8e6);
+  expect(gpu.wasm + gpu.javascript).toBeLessThan(cpu.wasm + cpu.javascript + 12e6);
+  expect(gpu.wasm + gpu.javascript).toBeLessThan(64e6);
 });
