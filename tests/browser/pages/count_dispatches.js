@@ -1,5 +1,5 @@
 // Counts the work that is sent to the GPU, and tells the number to whoever asks on the channel `dispatches`.
-/* global GPUComputePassEncoder */
+/* global BroadcastChannel, GPUComputePassEncoder */
 const { dispatchWorkgroups } = GPUComputePassEncoder.prototype;
 const channel = new BroadcastChannel('dispatches');
 let count = 0;
