@@ -185,6 +185,8 @@ setup_vulkan() {
   if ! ldconfig -p 2>/dev/null | grep -q libvulkan.so.1; then
     apt_install libvulkan1 || fail "a Vulkan loader is missing; install it with: apt-get install libvulkan1"
   fi
+  # Mesa's layer that orders devices looks for a display, and complains; drivers are named here.
+  export NODEVICE_SELECT=1
   if [ -z "${VK_ICD_FILENAMES:-}" ]; then
     setup_chromium
     local driver=/usr/lib/chromium/vk_swiftshader_icd.json
