@@ -44,7 +44,7 @@ for (const name of workerSide) {
 }
 layers.host = [...layers.model_place, 'missing'];
 layers.sharing = ['files/model_folder', 'host', 'protocol'];
-layers.worker = ['host', 'sharing', 'protocol', 'wire_errors'];
+layers.worker = ['host', 'sharing', 'protocol', 'subgroups', 'wire_errors'];
 layers.joint = ['abort'];
 layers.memory_check = ['errors', 'protocol'];
 layers.thread_worker = ['glue', 'threads'];
@@ -98,7 +98,7 @@ export default defineConfig(
   { files: ['tests/browser/*fixtures.ts'], rules: { 'no-empty-pattern': 'off' } },
   {
     files: ['www/sdk/src/**/*.ts'],
-    rules: refuse('(?:^|/)(?:worker|host|sharing|joint|job_queue|task_folder|task_shelf|engine_module|frontdesk_bg)\\.|/wasm/|/files/(?!model_folder|kept_models)', 'Only the worker imports what runs in it.'),
+    rules: refuse('(?:^|/)(?:worker|host|sharing|subgroups|joint|job_queue|task_folder|task_shelf|engine_module|frontdesk_bg)\\.|/wasm/|/files/(?!model_folder|kept_models)', 'Only the worker imports what runs in it.'),
   },
   {
     files: ['www/sdk/src/providers/*.ts'],
