@@ -67,9 +67,6 @@ const ATTENTION: &[Constant] = &[
     ("ROPE", true),
 ];
 
-const ALONE: &[Constant] =
-    &[("FORM_0", false), ("MODE", false), ("ACTIVATION", false), ("TILE", false), ("ROWS", false)];
-
 impl Kernel {
     pub(crate) fn recipe(self) -> Recipe {
         match self {
@@ -127,13 +124,27 @@ impl Kernel {
                 parts: 1,
                 preambles: &[ACTIVATION, SEVERAL],
                 source: include_str!("shaders/project_alone.wgsl"),
-                constants: ALONE,
+                constants: &[
+                    ("FORM_0", false),
+                    ("MODE", false),
+                    ("ACTIVATION", false),
+                    ("TILE", false),
+                    ("ROWS", false),
+                ],
             },
             Kernel::ProjectPairs => Recipe {
                 parts: 1,
                 preambles: &[ACTIVATION, SEVERAL],
                 source: include_str!("shaders/project_pairs.wgsl"),
-                constants: ALONE,
+                constants: &[
+                    ("FORM_0", false),
+                    ("MODE", false),
+                    ("ACTIVATION", false),
+                    ("TILE", false),
+                    ("ROWS", false),
+                    ("WHOLE", true),
+                    ("SUBGROUPS", true),
+                ],
             },
             Kernel::Quantise => Recipe {
                 parts: 0,

@@ -187,8 +187,19 @@ impl Gpu {
     ) {
         let vectors = self.vectors();
         let matrix = product.0;
-        let [mode, activation] = [out.mode as u32, activation_number(out.activation)];
-        let [large_tile, small_tile] = if self.is_alone { [16, 4] } else { [64, 16] };
+        let report = &self.recorder.device.report;
+        let has_subgroups = report.subgroup.is_some();
+        let keeps_halves = report.has_halves && matrix.form.fits_halves();
+        let (kernel, x) = match &rows.pairs {
+            Some(pairs) if matrix.form == Form::Nibbles => (Kernel::ProjectPairs, pairs),
+            _ if self.is_alone => (Kernel::ProjectAlone, &rows.singles),
+            _ => (Kernel::ProjectMany, &rows.singles),
+        };
+        let [large_tile, small_tile, group_rows] = match kernel {
+            Kernel::ProjectPairs => [PAIRS_TILE, 8, ALONE_ROWS * 4],
+            Kernel::ProjectAlone => [16, 4, ALONE_ROWS * 4],
+            _ => [64, 16, 64],
+        };
         // Whole large tiles, and the rest in one more or in small ones, whichever computes less for nothing.
         let tokens = rows.tokens;
         let rest = tokens % large_tile;
@@ -196,22 +207,25 @@ impl Gpu {
         let left = tokens.saturating_sub(large * large_tile);
         let tiles =
             [(large_tile, 0, large), (small_tile, large * large_tile, left.div_ceil(small_tile))];
-        let form = matrix.form as u32;
-        let halves = self.recorder.device.report.has_halves && matrix.form.fits_halves();
-        let halves = u32::from(halves);
         for piece in pieces(&product) {
             let Part { buffer, rows: part_rows, numbers } = piece.part;
             for (tile, first, count) in tiles.into_iter().filter(|(.., count)| *count > 0) {
-                let together = &[form, mode, activation, tile, matrix.columns, halves][..];
-                let alone = &[form, mode, activation, tile, ALONE_ROWS][..];
-                let (kernel, constants, x, group_rows) = match &rows.pairs {
-                    Some(pairs) if matrix.form == Form::Nibbles => {
-                        (Kernel::ProjectPairs, alone, pairs, ALONE_ROWS * 4)
-                    }
-                    _ if self.is_alone => {
-                        (Kernel::ProjectAlone, alone, &rows.singles, ALONE_ROWS * 4)
-                    }
-                    _ => (Kernel::ProjectMany, together, &rows.singles, 64),
+                let all = [
+                    matrix.form as u32,
+                    out.mode as u32,
+                    activation_number(out.activation),
+                    tile,
+                    if kernel == Kernel::ProjectMany { matrix.columns } else { ALONE_ROWS },
+                    match kernel {
+                        Kernel::ProjectMany => u32::from(keeps_halves),
+                        _ => u32::from(part_rows % group_rows == 0),
+                    },
+                    u32::from(has_subgroups),
+                ];
+                let constants = match kernel {
+                    Kernel::ProjectPairs => &all[..],
+                    Kernel::ProjectAlone => &all[..5],
+                    _ => &all[..6],
                 };
                 let blocks = matrix.columns / 32;
                 let site =
@@ -240,6 +254,9 @@ const WORDS_OF_PAIR: usize = 20;
 
 /// Rows of a thread that computes alone.
 const ALONE_ROWS: u32 = 16;
+
+/// Tokens of a thread that computes two at a time.
+const PAIRS_TILE: u32 = 16;
 
 /// Most workgroups of a grid's side.
 pub(crate) const MOST_GROUPS: u32 = 65_535;

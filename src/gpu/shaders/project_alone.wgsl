@@ -43,7 +43,7 @@ fn main(@builtin(global_invocation_id) thread: vec3u) {
   {
     let bias = bias(row + {{ r }}u);
   {% for t in range(TILE) %}
-    write(token + {{ t }}u, row + {{ r }}u, sum{{ r }}_{{ t }} + bias);
+    if token + {{ t }}u < site.tokens && row + {{ r }}u < site.rows { write(token + {{ t }}u, row + {{ r }}u, sum{{ r }}_{{ t }} + bias); }
   {% endfor %}
   }
 {% endfor %}

@@ -32,7 +32,7 @@ fn keep_inputs(at: u32, i: u32) {
 fn write_rows(token: u32, row: u32, value: vec4f) {
   for (var i = 0u; i < 4u; i++) {
     let r = row + 8u * i;
-    write(token, r, value[i] + bias(r));
+    if token < site.tokens && r < site.rows { write(token, r, value[i] + bias(r)); }
   }
 }
 

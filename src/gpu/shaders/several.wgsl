@@ -22,9 +22,8 @@ fn bias(row: u32) -> f32 {
   return vectors[(site.bias + row) / 4u][(site.bias + row) % 4u];
 }
 
-// `value` has its bias.
+// `value` has its bias; token and row are there.
 fn write(token: u32, row: u32, value: f32) {
-  if token >= site.tokens || row >= site.rows { return; }
   let index = site.output + token * site.stride + row;
 {% if MODE == 1 %}
   out[index] += value;
