@@ -142,7 +142,7 @@ impl Kernel {
                     ("ACTIVATION", false),
                     ("TILE", false),
                     ("ROWS", false),
-                    ("WHOLE", true),
+                    ("FOURS", true),
                     ("SUBGROUPS", true),
                 ],
             },

@@ -218,7 +218,7 @@ impl Gpu {
                     if kernel == Kernel::ProjectMany { matrix.columns } else { ALONE_ROWS },
                     match kernel {
                         Kernel::ProjectMany => u32::from(keeps_halves),
-                        _ => u32::from(part_rows % group_rows == 0),
+                        _ => u32::from(part_rows % group_rows == 0 && piece.output % 4 == 0 && stride % 4 == 0),
                     },
                     u32::from(has_subgroups),
                 ];
@@ -256,7 +256,7 @@ const WORDS_OF_PAIR: usize = 20;
 const ALONE_ROWS: u32 = 16;
 
 /// Tokens of a thread that computes two at a time.
-const PAIRS_TILE: u32 = 16;
+const PAIRS_TILE: u32 = 24;
 
 /// Most workgroups of a grid's side.
 pub(crate) const MOST_GROUPS: u32 = 65_535;

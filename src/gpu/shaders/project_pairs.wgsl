@@ -93,9 +93,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   {
     let token = (pair + {{ pair(p) }}) * 2u + {{ loop.index0 }}u;
     if token < site.tokens {
-    {% for r in range(ROWS) %}
-      {% if not WHOLE %}if row + {{ r }}u < site.rows {% endif %}{ write(token, row + {{ r }}u, {{ which }}{{ r }}_{{ p }} + bias{{ r }}); }
-    {% endfor %}
+    {% if FOURS %}
+      {% for r in range(0, ROWS, 4) %}
+      write(token, row + {{ r }}u, vec4f({% for i in range(r, r + 4) %}{{ which }}{{ i }}_{{ p }} + bias{{ i }}, {% endfor %}));
+      {% endfor %}
+    {% else %}
+      {% for r in range(ROWS) %}
+      if row + {{ r }}u < site.rows { write(token, row + {{ r }}u, {{ which }}{{ r }}_{{ p }} + bias{{ r }}); }
+      {% endfor %}
+    {% endif %}
     }
   }
   {% endfor %}

@@ -1,7 +1,8 @@
 // Preamble: what the products of several tokens read and write. MODE is 1 where they are added to what is there.
+// Where FOURS, the rows of a thread and all places in `out` are multiples of four, and four rows are written at a time.
 
 @group(0) @binding(2) var<storage, read> vectors: array<vec4f>;      // norms and biases of the model
-@group(0) @binding(3) var<storage, read_write> out: array<f32>;      // [tokens, stride]
+@group(0) @binding(3) var<storage, read_write> out: array<{{ "vec4f" if FOURS else "f32" }}>;      // [tokens, stride]
 @group(0) @binding(4) var<uniform> site: Site;
 
 struct Site {
@@ -23,10 +24,17 @@ fn bias(row: u32) -> f32 {
 }
 
 // `value` has its bias; token and row are there.
+{% if FOURS %}
+fn write(token: u32, row: u32, value: vec4f) {
+  let index = (site.output + token * site.stride + row) / 4u;
+{% else %}
 fn write(token: u32, row: u32, value: f32) {
   let index = site.output + token * site.stride + row;
+{% endif %}
 {% if MODE == 1 %}
   out[index] += value;
+{% elif ACTIVATION and FOURS %}
+  out[index] = vec4f({% for i in "xyzw" %}activate(value.{{ i }}, ACTIVATION), {% endfor %});
 {% elif ACTIVATION %}
   out[index] = activate(value, ACTIVATION);
 {% else %}
