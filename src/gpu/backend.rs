@@ -476,7 +476,7 @@ impl Backend for Gpu {
                     grid: [count.div_ceil(64), 1, 1],
                 });
                 let update_buffer = self.update.buffer(&self.unused).clone();
-                self.rms_norm((&update_buffer, tokens), update, x.width, (&copy, true));
+                self.rms_norm((&update_buffer, tokens, &[]), update, x.width, (&copy, true));
                 (copy, 0)
             }
         };

@@ -156,7 +156,7 @@ impl Kernel {
                 parts: 0,
                 preambles: &[],
                 source: include_str!("shaders/rms_norm.wgsl"),
-                constants: &[("WIDTH", false), ("PICK", true), ("ADD", true)],
+                constants: &[("WIDTH", false), ("PICK", true), ("ADD", true), ("ALONE", true)],
             },
             Kernel::LayerNorm => Recipe {
                 parts: 0,

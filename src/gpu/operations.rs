@@ -14,27 +14,29 @@ impl Gpu {
     pub(crate) fn settle(&mut self, x: &mut GpuTensor, tokens: u32) {
         if let Some(update) = x.pending.take() {
             let from = self.update.buffer(&self.unused).clone();
-            self.rms_norm((&from, tokens), update, x.width, (&x.buffer, true));
+            self.rms_norm((&from, tokens, &[]), update, x.width, (&x.buffer, true));
         }
     }
 
-    /// `out = norm(x) * weight`, or that added to it.
+    /// `out = norm(x) * weight`, or that added to it, of the first `tokens` rows or of those picked.
     pub(crate) fn rms_norm(
         &mut self,
-        (x, tokens): (&Buffer, u32),
+        (x, tokens, picks): (&Buffer, u32, &[usize]),
         PendingUpdate { weight, epsilon }: PendingUpdate,
         width: usize,
         (out, add): (&Buffer, bool),
     ) {
         let vectors = self.vectors();
-        let mut site = [0; 10];
-        site[8..].copy_from_slice(&[weight.fourth(), epsilon.to_bits()]);
+        let mut site = [0; 11];
+        site.iter_mut().zip(picks).for_each(|(pick, &token)| *pick = token as u32);
+        site[8..].copy_from_slice(&[weight.fourth(), epsilon.to_bits(), tokens]);
+        let has_picks = u32::from(!picks.is_empty());
         self.recorder.dispatch(&Call {
             kernel: Kernel::RmsNorm,
-            constants: &[width as u32 / 4, 0, u32::from(add)],
+            constants: &[width as u32 / 4, has_picks, u32::from(add), u32::from(self.is_alone)],
             buffers: &[x, &vectors, out],
             site: &site,
-            grid: [tokens, 1, 1],
+            grid: [if self.is_alone { tokens.div_ceil(4) } else { tokens }, 1, 1],
         });
     }
 
@@ -49,7 +51,7 @@ impl Gpu {
         let Some((weight, epsilon)) = norm else { return Ok(x.buffer.clone()) };
         let out = self.normed.room(&mut self.recorder, tokens as usize * x.width)?;
         let norm = PendingUpdate { weight, epsilon };
-        self.rms_norm((&x.buffer, tokens), norm, x.width, (&out, false));
+        self.rms_norm((&x.buffer, tokens, &[]), norm, x.width, (&out, false));
         Ok(out)
     }
 
@@ -246,18 +248,9 @@ impl Gpu {
         let last = tokens.iter().max().map_or(0, |&token| token as u32);
         self.settle(x, last + 1);
         let rows = self.normed.room(&mut self.recorder, tokens.len() * x.width)?;
-        let vectors = self.vectors();
-        let mut site = [0; 10];
-        site.iter_mut().zip(tokens).for_each(|(pick, &token)| *pick = token as u32);
-        site[8..].copy_from_slice(&[weight.fourth(), epsilon.to_bits()]);
         let count = tokens.len() as u32;
-        self.recorder.dispatch(&Call {
-            kernel: Kernel::RmsNorm,
-            constants: &[x.width as u32 / 4, 1, 0],
-            buffers: &[&x.buffer, &vectors, &rows],
-            site: &site,
-            grid: [count, 1, 1],
-        });
+        let norm = PendingUpdate { weight, epsilon };
+        self.rms_norm((&x.buffer, count, tokens), norm, x.width, (&rows, false));
         let rows = self.rows((rows, count), std::iter::once(matrix))?;
         self.project_many(&rows, (matrix, None, 0), out.width as u32, &output);
         Ok(())

@@ -218,7 +218,9 @@ impl Gpu {
                     if kernel == Kernel::ProjectMany { matrix.columns } else { ALONE_ROWS },
                     match kernel {
                         Kernel::ProjectMany => u32::from(keeps_halves),
-                        _ => u32::from(part_rows % group_rows == 0 && piece.output % 4 == 0 && stride % 4 == 0),
+                        _ => u32::from(
+                            part_rows % group_rows == 0 && piece.output % 4 == 0 && stride % 4 == 0,
+                        ),
                     },
                     u32::from(has_subgroups),
                 ];
