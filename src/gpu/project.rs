@@ -188,17 +188,15 @@ impl Gpu {
         let vectors = self.vectors();
         let matrix = product.0;
         let report = &self.recorder.device.report;
-        let has_subgroups = report.subgroup.is_some();
-        let keeps_halves = report.has_halves && matrix.form.fits_halves();
-        let (kernel, x) = match &rows.pairs {
-            Some(pairs) if matrix.form == Form::Nibbles => (Kernel::ProjectPairs, pairs),
-            _ if self.is_alone => (Kernel::ProjectAlone, &rows.singles),
-            _ => (Kernel::ProjectMany, &rows.singles),
-        };
-        let [large_tile, small_tile, group_rows] = match kernel {
-            Kernel::ProjectPairs => [PAIRS_TILE, 8, ALONE_ROWS * 4],
-            Kernel::ProjectAlone => [16, 4, ALONE_ROWS * 4],
-            _ => [64, 16, 64],
+        let keeps_halves = u32::from(report.has_halves && matrix.form.fits_halves());
+        let has_subgroups = u32::from(report.subgroup.is_some());
+        let alone_rows = ALONE_ROWS * 4;
+        let (kernel, x, [large_tile, small_tile, group_rows]) = match &rows.pairs {
+            Some(pairs) if matrix.form == Form::Nibbles => {
+                (Kernel::ProjectPairs, pairs, [24, 8, alone_rows])
+            }
+            _ if self.is_alone => (Kernel::ProjectAlone, &rows.singles, [16, 4, alone_rows]),
+            _ => (Kernel::ProjectMany, &rows.singles, [64, 16, 64]),
         };
         // Whole large tiles, and the rest in one more or in small ones, whichever computes less for nothing.
         let tokens = rows.tokens;
@@ -207,34 +205,25 @@ impl Gpu {
         let left = tokens.saturating_sub(large * large_tile);
         let tiles =
             [(large_tile, 0, large), (small_tile, large * large_tile, left.div_ceil(small_tile))];
+        let [mode, activation] = [out.mode as u32, activation_number(out.activation)];
         for piece in pieces(&product) {
             let Part { buffer, rows: part_rows, numbers } = piece.part;
+            let fours = part_rows.is_multiple_of(group_rows)
+                && piece.output.is_multiple_of(4)
+                && stride.is_multiple_of(4);
             for (tile, first, count) in tiles.into_iter().filter(|(.., count)| *count > 0) {
-                let all = [
-                    matrix.form as u32,
-                    out.mode as u32,
-                    activation_number(out.activation),
-                    tile,
-                    if kernel == Kernel::ProjectMany { matrix.columns } else { ALONE_ROWS },
-                    match kernel {
-                        Kernel::ProjectMany => u32::from(keeps_halves),
-                        _ => u32::from(
-                            part_rows % group_rows == 0 && piece.output % 4 == 0 && stride % 4 == 0,
-                        ),
-                    },
-                    u32::from(has_subgroups),
-                ];
-                let constants = match kernel {
-                    Kernel::ProjectPairs => &all[..],
-                    Kernel::ProjectAlone => &all[..5],
-                    _ => &all[..6],
+                let last = match kernel {
+                    Kernel::ProjectPairs => &[ALONE_ROWS, u32::from(fours), has_subgroups][..],
+                    Kernel::ProjectAlone => &[ALONE_ROWS],
+                    _ => &[matrix.columns, keeps_halves],
                 };
+                let constants = [&[matrix.form as u32, mode, activation, tile], last].concat();
                 let blocks = matrix.columns / 32;
                 let site =
                     [first, tokens, *part_rows, *numbers, piece.output, stride, piece.bias, blocks];
                 self.recorder.dispatch(&Call {
                     kernel,
-                    constants,
+                    constants: &constants,
                     buffers: &[buffer, x, &vectors, out.buffer],
                     site: &site,
                     grid: [part_rows.div_ceil(group_rows), count, 1],
@@ -256,9 +245,6 @@ const WORDS_OF_PAIR: usize = 20;
 
 /// Rows of a thread that computes alone.
 const ALONE_ROWS: u32 = 16;
-
-/// Tokens of a thread that computes two at a time.
-const PAIRS_TILE: u32 = 24;
 
 /// Most workgroups of a grid's side.
 pub(crate) const MOST_GROUPS: u32 = 65_535;
