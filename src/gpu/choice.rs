@@ -34,9 +34,7 @@ struct Buffers {
     vocabulary: usize,
     choice: Buffer,
     found: Buffer,
-    /// Where candidates end.
-    cutoff: Buffer,
-    /// A token of each block.
+    /// A token of each block, or one where candidates end.
     drawn: Buffer,
     /// The tokens that the penalty is on, a bit for each of the vocabulary.
     seen: Buffer,
@@ -78,7 +76,7 @@ impl Buffers {
         (cursor, logits): (&GpuCursor, &GpuTensor),
         Variant { is_first, is_drawn, is_cut, has_penalty }: Variant,
     ) {
-        let Self { choice, found, cutoff, drawn, seen, records, .. } = self;
+        let Self { choice, found, drawn, seen, records, .. } = self;
         let logits = &logits.buffer;
         let blocks = self.vocabulary.div_ceil(BLOCK) as u32;
         let (vocabulary, most) = (self.vocabulary as u32, MOST_FOUND as u32);
@@ -89,18 +87,22 @@ impl Buffers {
         let all = [logits, choice, found, seen];
         let bound = &all[..3 + usize::from(has_penalty)];
         dispatch(Kernel::TopK, &[vocabulary, most, has_penalty.into()], bound, blocks);
-        if is_drawn && is_cut {
-            dispatch(Kernel::Cut, &[vocabulary], &[logits, choice, cutoff], 1);
-        }
-        if is_drawn {
-            let all = [logits, choice, drawn, cutoff];
-            let bound = &all[..3 + usize::from(is_cut)];
-            dispatch(Kernel::Draw, &[vocabulary, is_cut.into()], bound, blocks);
-        }
+        let bound = [logits, choice, drawn];
+        let draws = match (is_drawn, is_cut) {
+            (false, _) => 0,
+            (true, true) => {
+                dispatch(Kernel::Cut, &[vocabulary], &bound, 1);
+                1
+            }
+            (true, false) => {
+                dispatch(Kernel::Draw, &[vocabulary], &bound, blocks);
+                blocks
+            }
+        };
         let all = [found, choice, &cursor.whole, records, drawn, logits, seen];
         let bound = &all[..if is_drawn { 6 + usize::from(has_penalty) } else { 4 }];
-        let [advance, is_drawn, has_penalty] = [!is_first, is_drawn, has_penalty].map(u32::from);
-        dispatch(Kernel::Choose, &[blocks, most, advance, is_drawn, has_penalty], bound, 1);
+        let [advance, has_penalty] = [!is_first, has_penalty].map(u32::from);
+        dispatch(Kernel::Choose, &[blocks, most, advance, draws, has_penalty], bound, 1);
     }
 }
 
@@ -115,7 +117,6 @@ impl Gpu {
             vocabulary,
             choice: storage(size_of::<Parameters>() / 4)?,
             found: storage(blocks * (MOST_FOUND + 1) * 2)?,
-            cutoff: storage(3)?,
             drawn: storage(blocks * 2)?,
             seen: storage(vocabulary.div_ceil(32))?,
             records: storage(RECORD * 2 * AHEAD)?,

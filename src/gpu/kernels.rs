@@ -52,7 +52,6 @@ const ROTATE: &str = include_str!("shaders/rotate.wgsl");
 const SEVERAL: &str = include_str!("shaders/several.wgsl");
 const SEEN: &str = include_str!("shaders/seen.wgsl");
 const CHOICE: &str = include_str!("shaders/choice.wgsl");
-const CUTOFF: &str = include_str!("shaders/cutoff.wgsl");
 const NOISE: &str = include_str!("shaders/noise.wgsl");
 
 const ATTENTION: &[Constant] = &[
@@ -219,15 +218,15 @@ impl Kernel {
             },
             Kernel::Cut => Recipe {
                 parts: 0,
-                preambles: &[CHOICE, CUTOFF],
+                preambles: &[CHOICE, NOISE],
                 source: include_str!("shaders/cut.wgsl"),
                 constants: &[("VOCABULARY", false)],
             },
             Kernel::Draw => Recipe {
                 parts: 0,
-                preambles: &[CHOICE, CUTOFF, NOISE],
+                preambles: &[CHOICE, NOISE],
                 source: include_str!("shaders/draw.wgsl"),
-                constants: &[("VOCABULARY", false), ("CUT", true)],
+                constants: &[("VOCABULARY", false)],
             },
             Kernel::Choose => Recipe {
                 parts: 0,
@@ -237,7 +236,7 @@ impl Kernel {
                     ("BLOCKS_OF_LOGITS", false),
                     ("MOST", false),
                     ("ADVANCE", false),
-                    ("DRAWN", true),
+                    ("DRAWS", false),
                     ("PENALTY", true),
                 ],
             },

@@ -5,8 +5,8 @@
 @group(0) @binding(2) var<storage, read_write> cursor: array<Token>;       // [1]
 @group(0) @binding(3) var<storage, read_write> records: array<vec2f>;      // [records, MOST + 2]: id, its logit; sum, largest; id, logit
 
-{% if DRAWN %}
-@group(0) @binding(4) var<storage, read> drawn: array<vec2f>;              // [BLOCKS_OF_LOGITS], from draw
+{% if DRAWS %}
+@group(0) @binding(4) var<storage, read> drawn: array<vec2f>;              // [DRAWS], from draw or cut
 @group(0) @binding(5) var<storage, read> logits: array<f32>;               // [vocabulary]
 {% endif %}
 {% if PENALTY %}
@@ -17,11 +17,11 @@ var<workgroup> best: array<vec2f, 64>;       // logit, place in `found`
 var<workgroup> taken: array<u32, MOST>;      // places in `found`
 var<workgroup> top: array<vec2f, MOST>;      // id, logit
 
-{% if DRAWN %}
-// Of the tokens drawn from each block; with its logit before the penalty.
+{% if DRAWS %}
+// Of the tokens drawn; with its logit before the penalty.
 fn pick() -> vec2f {
   var token = drawn[0];
-  for (var block = 1u; block < BLOCKS_OF_LOGITS; block++) { token = better(token, drawn[block]); }
+  for (var n = 1u; n < DRAWS; n++) { token = better(token, drawn[n]); }
   let id = u32(token.y);
   var logit = logits[id];
 {% if PENALTY %}

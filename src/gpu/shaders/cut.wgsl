@@ -1,10 +1,22 @@
-// Finds where candidates end: within reach of the largest logit, then top-k, then top-p of what is left; one workgroup.
+// Draws a token where candidates end: within reach of the largest logit, then top-k, then top-p of what is left. Of these
+// the one whose logit and noise are the largest together; one workgroup.
 
 @group(0) @binding(0) var<storage, read> logits: array<f32>;              // [vocabulary]
 @group(0) @binding(1) var<storage, read> choice: Choice;
-@group(0) @binding(2) var<storage, read_write> found: Cutoff;             // for draw
+@group(0) @binding(2) var<storage, read_write> drawn: array<vec2f>;       // [1]: logit and noise, token
 
 const THREADS = 256u;
+
+// Where candidates end. Distances from the largest logit are not negative, so their bits are in their order.
+struct Cutoff {
+  largest: f32,   // logit
+  edge: u32,      // bits of the last candidates' distance
+  last: u32,      // of those at the edge, the last token that may be drawn
+}
+
+fn is_inside(cutoff: Cutoff, distance: u32, token: u32) -> bool {
+  return distance < cutoff.edge || (distance == cutoff.edge && token <= cutoff.last);
+}
 
 var<workgroup> parts: array<vec3f, THREADS>;
 var<workgroup> narrower: Cutoff;
@@ -93,5 +105,19 @@ fn main(@builtin(local_invocation_index) thread: u32) {
     let all = within(thread, cutoff, vec3u(0xffffffffu), true);
     cutoff = narrowed(thread, cutoff, choice.top_p * all.x, true);
   }
-  if thread == 0u { found = cutoff; }
+  var mine = vec2f(LOWEST, 3.4e38);
+  for (var token = thread; token < VOCABULARY; token += THREADS) {
+    let logit = logits[token];
+    if is_inside(cutoff, bitcast<u32>(cutoff.largest - logit), token) {
+      mine = better(mine, vec2f(logit + choice.temperature * noise(token), f32(token)));
+    }
+  }
+  workgroupBarrier();
+  parts[thread] = vec3f(mine, 0.0);
+  workgroupBarrier();
+  for (var step = THREADS / 2u; step > 0u; step /= 2u) {
+    if thread < step { parts[thread] = vec3f(better(parts[thread].xy, parts[thread + step].xy), 0.0); }
+    workgroupBarrier();
+  }
+  if thread == 0u { drawn[0] = parts[0].xy; }
 }

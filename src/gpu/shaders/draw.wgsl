@@ -3,9 +3,6 @@
 @group(0) @binding(0) var<storage, read> logits: array<f32>;               // [vocabulary]
 @group(0) @binding(1) var<storage, read> choice: Choice;
 @group(0) @binding(2) var<storage, read_write> drawn: array<vec2f>;        // [blocks]: logit and noise, token
-{% if CUT %}
-@group(0) @binding(3) var<storage, read> cutoff: Cutoff;
-{% endif %}
 
 var<workgroup> best: array<vec2f, 64>;
 
@@ -14,13 +11,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let end = min(VOCABULARY, (group.x + 1u) * 1024u);
   var mine = vec2f(LOWEST, 3.4e38);
   for (var token = group.x * 1024u + thread; token < end; token += 64u) {
-    let logit = logits[token];
-    let one = vec2f(logit + choice.temperature * noise(token), f32(token));
-{% if CUT %}
-    if is_inside(cutoff, bitcast<u32>(cutoff.largest - logit), token) { mine = better(mine, one); }
-{% else %}
-    mine = better(mine, one);
-{% endif %}
+    mine = better(mine, vec2f(logits[token] + choice.temperature * noise(token), f32(token)));
   }
   best[thread] = mine;
   workgroupBarrier();
