@@ -66,6 +66,17 @@ const ATTENTION: &[Constant] = &[
     ("ROPE", true),
 ];
 
+/// Of `project_pairs`; `project_alone` has the first five.
+const ALONE: &[Constant] = &[
+    ("FORM_0", false),
+    ("MODE", false),
+    ("ACTIVATION", false),
+    ("TILE", false),
+    ("ROWS", false),
+    ("FOURS", true),
+    ("SUBGROUPS", true),
+];
+
 impl Kernel {
     pub(crate) fn recipe(self) -> Recipe {
         match self {
@@ -123,27 +134,13 @@ impl Kernel {
                 parts: 1,
                 preambles: &[ACTIVATION, SEVERAL],
                 source: include_str!("shaders/project_alone.wgsl"),
-                constants: &[
-                    ("FORM_0", false),
-                    ("MODE", false),
-                    ("ACTIVATION", false),
-                    ("TILE", false),
-                    ("ROWS", false),
-                ],
+                constants: ALONE.split_at(5).0,
             },
             Kernel::ProjectPairs => Recipe {
                 parts: 1,
                 preambles: &[ACTIVATION, SEVERAL],
                 source: include_str!("shaders/project_pairs.wgsl"),
-                constants: &[
-                    ("FORM_0", false),
-                    ("MODE", false),
-                    ("ACTIVATION", false),
-                    ("TILE", false),
-                    ("ROWS", false),
-                    ("FOURS", true),
-                    ("SUBGROUPS", true),
-                ],
+                constants: ALONE,
             },
             Kernel::Quantise => Recipe {
                 parts: 0,
