@@ -129,22 +129,28 @@ fn compare(name: &str, make: TinyModel, types: &[TensorType]) {
         if is_form {
             ways.push((Sharing::Alone, sharing));
         }
-        // Threads that are alone use subgroups for these alone.
+        // Threads that are alone use subgroups only for these.
         if is_form && is_rounded(tensor_type, Sharing::Alone) {
             ways.push((Sharing::Alone, as_offered));
         }
         for (how, open) in ways {
             let expected = trace(&mut decoder(make(tensor_type), like(tensor_type, how)));
-            let actual = trace(&mut decoder(make(tensor_type), open(how)));
+            let gpu = open(how);
+            let features = gpu.adapter().features();
+            let actual = trace(&mut decoder(make(tensor_type), gpu));
             assert_eq!(actual.len(), expected.len());
             let mut worst: f32 = 0.0;
             for ((place, actual), (_, expected)) in actual.iter().zip(&expected) {
                 let difference = difference(actual, expected);
                 worst = worst.max(difference);
                 let most = tolerance(tensor_type, how, place);
-                assert!(difference < most, "{name} {tensor_type:?} {how:?} {place}: {difference}");
+                let which = format!("{name} {tensor_type:?} {how:?} {features:?}");
+                assert!(difference < most, "{which} {place}: {difference}");
             }
-            println!("{name} {tensor_type:?} {how:?}: {} checkpoints, {worst:.2e}", actual.len());
+            let count = actual.len();
+            println!(
+                "{name} {tensor_type:?} {how:?} {features:?}: {count} checkpoints, {worst:.2e}"
+            );
         }
     }
 }
@@ -230,9 +236,12 @@ fn encoders_agree_for_every_form() {
         let bytes = tiny_bert_builder(tensor_type).build();
         let how = Sharing::OfAdapter;
         let expected = embeddings(&bytes, like(tensor_type, how), &texts);
-        let difference = difference(&embeddings(&bytes, sharing(how), &texts), &expected);
         let most = tolerance(tensor_type, how, "vector");
-        assert!(difference < most, "{tensor_type:?}: {difference}");
+        for gpu in [sharing(how), as_offered(how)] {
+            let features = gpu.adapter().features();
+            let difference = difference(&embeddings(&bytes, gpu, &texts), &expected);
+            assert!(difference < most, "{tensor_type:?} {features:?}: {difference}");
+        }
     }
 }
 
@@ -413,8 +422,10 @@ fn decisions_agree() {
         (Sharing::Alone, sharing, &rounded, 0.05),
         (Sharing::Alone, as_offered, &rounded, 0.05),
     ] {
-        let actual = decisions(&file, open(how));
-        println!("GPU, {how:?} {actual:.4?}");
+        let gpu = open(how);
+        let features = gpu.adapter().features();
+        let actual = decisions(&file, gpu);
+        println!("GPU, {how:?} {features:?} {actual:.4?}");
         for (actual, expected) in actual.iter().flatten().zip(expected.iter().flatten()) {
             assert!((actual - expected).abs() < most, "{how:?}: {actual} instead of {expected}");
         }

@@ -34,7 +34,7 @@ struct Buffers {
     vocabulary: usize,
     choice: Buffer,
     found: Buffer,
-    /// A token of each block, or one where candidates end.
+    /// What each block drew, or in the first place what `cut` drew.
     drawn: Buffer,
     /// The tokens that the penalty is on, a bit for each of the vocabulary.
     seen: Buffer,

@@ -29,14 +29,19 @@ impl Gpu {
         let vectors = self.vectors();
         let mut site = [0; 11];
         site.iter_mut().zip(picks).for_each(|(pick, &token)| *pick = token as u32);
-        site[8..].copy_from_slice(&[weight.fourth(), epsilon.to_bits(), tokens]);
+        site[8..10].copy_from_slice(&[weight.fourth(), epsilon.to_bits()]);
+        let mut groups = tokens;
+        if self.is_alone {
+            site[10] = tokens;
+            groups = tokens.div_ceil(4);
+        }
         let has_picks = u32::from(!picks.is_empty());
         self.recorder.dispatch(&Call {
             kernel: Kernel::RmsNorm,
             constants: &[width as u32 / 4, has_picks, u32::from(add), u32::from(self.is_alone)],
             buffers: &[x, &vectors, out],
             site: &site,
-            grid: [if self.is_alone { tokens.div_ceil(4) } else { tokens }, 1, 1],
+            grid: [groups, 1, 1],
         });
     }
 

@@ -198,7 +198,8 @@ impl Gpu {
             _ if self.is_alone => (Kernel::ProjectAlone, &rows.singles, [16, 4, alone_rows]),
             _ => (Kernel::ProjectMany, &rows.singles, [64, 16, 64]),
         };
-        // Whole large tiles, and the rest in one more or in small ones, whichever computes less for nothing.
+        // Whole large tiles, and the rest in small ones, or in one more where that is half full: small ones load as
+        // many weights.
         let tokens = rows.tokens;
         let rest = tokens % large_tile;
         let large = tokens / large_tile + u32::from(rest > large_tile / 2);

@@ -1,5 +1,5 @@
-// Draws a token where candidates end: within reach of the largest logit, then top-k, then top-p of what is left. Of these
-// the one whose logit and noise are the largest together; one workgroup.
+// Draws a token where only some are candidates: those within reach of the largest logit, of these the top-k, of these the
+// top-p. It is the one whose logit and noise are the largest together; one workgroup.
 
 @group(0) @binding(0) var<storage, read> logits: array<f32>;              // [vocabulary]
 @group(0) @binding(1) var<storage, read> choice: Choice;

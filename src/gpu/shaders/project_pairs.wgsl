@@ -2,7 +2,7 @@
 // multiplies ROWS rows with TILE tokens, two at a time. A word is a sum of two tokens' activations in 8 bits,
 // the second's 16 bits higher, so that an integer product is two: 32 of at most 8 * 127 fit half a word.
 // Products and sums are unsigned: what is signed Tint turns into unsigned and back, and each turn is a copy.
-// With SUBGROUPS four threads, of the same tokens and other rows, load a quarter of the tokens each and swap.
+// With SUBGROUPS four threads, of the same tokens but different rows, load a quarter of the tokens each and swap.
 
 @group(0) @binding(1) var<storage, read> pairs: array<vec4u>;        // [tokens / 2, blocks, 5], from `quantise`
 
@@ -12,7 +12,8 @@
 {% set swaps = ["", "quadSwapX", "quadSwapY", "quadSwapDiagonal"] %}
 {% macro pair(p) %}{% if SUBGROUPS %}{{ p // 4 * 4 }}u + (lane ^ {{ p % 4 }}u){% else %}{{ p }}u{% endif %}{% endmacro %}
 
-// A float that is a whole number, of less than 2^22; `i32` looks for numbers out of its range as well.
+// A float that is a whole number, of less than 2^22; below zero it wraps, as products and sums do. `i32` looks for numbers
+// out of its range as well.
 fn whole(number: f32) -> u32 { return bitcast<u32>(number + 0x1.8p23) - 0x4b400000u; }
 
 @compute @workgroup_size(4)

@@ -11,7 +11,7 @@ struct Site {
   picks: array<vec4u, 2>,   // rows of x, where PICK
   weight: u32,              // the vector of the norm's weight
   epsilon: f32,
-  tokens: u32,
+  tokens: u32,              // where ALONE
 }
 
 {% if ALONE %}

@@ -1,5 +1,6 @@
 // Preamble: what the products of several tokens read and write. MODE is 1 where they are added to what is there.
-// Where FOURS, the rows of a thread and all places in `out` are multiples of four, and four rows are written at a time.
+// Where FOURS, workgroups have no rows beyond the matrix's, `output` and `stride` are multiples of four, and four rows are
+// written at a time.
 
 @group(0) @binding(2) var<storage, read> vectors: array<vec4f>;      // norms and biases of the model
 @group(0) @binding(3) var<storage, read_write> out: array<{{ "vec4f" if FOURS else "f32" }}>;      // [tokens, stride]
