@@ -206,25 +206,25 @@ impl Gpu {
         let left = tokens.saturating_sub(large * large_tile);
         let tiles =
             [(large_tile, 0, large), (small_tile, large * large_tile, left.div_ceil(small_tile))];
-        let [mode, activation] = [out.mode as u32, activation_number(out.activation)];
+        let [form, mode, activation] =
+            [matrix.form as u32, out.mode as u32, activation_number(out.activation)];
         for piece in pieces(&product) {
             let Part { buffer, rows: part_rows, numbers } = piece.part;
             let fours = part_rows.is_multiple_of(group_rows)
                 && piece.output.is_multiple_of(4)
                 && stride.is_multiple_of(4);
             for (tile, first, count) in tiles.into_iter().filter(|(.., count)| *count > 0) {
-                let last = match kernel {
-                    Kernel::ProjectPairs => &[ALONE_ROWS, u32::from(fours), has_subgroups][..],
-                    Kernel::ProjectAlone => &[ALONE_ROWS],
-                    _ => &[matrix.columns, keeps_halves],
+                let [fifth, sixth, seventh] = match kernel {
+                    Kernel::ProjectPairs => [ALONE_ROWS, u32::from(fours), has_subgroups],
+                    Kernel::ProjectAlone => [ALONE_ROWS, 0, 0],
+                    _ => [matrix.columns, keeps_halves, 0],
                 };
-                let constants = [&[matrix.form as u32, mode, activation, tile], last].concat();
                 let blocks = matrix.columns / 32;
                 let site =
                     [first, tokens, *part_rows, *numbers, piece.output, stride, piece.bias, blocks];
                 self.recorder.dispatch(&Call {
                     kernel,
-                    constants: &constants,
+                    constants: &[form, mode, activation, tile, fifth, sixth, seventh],
                     buffers: &[buffer, x, &vectors, out.buffer],
                     site: &site,
                     grid: [part_rows.div_ceil(group_rows), count, 1],

@@ -23,7 +23,7 @@ pub struct EmbedJob {
 }
 
 /// An encoder, wherever it computes.
-enum AnyEncoder {
+pub(crate) enum AnyEncoder {
     Cpu(Shared<Cpu>),
     Gpu(Shared<Gpu>),
 }
@@ -49,14 +49,14 @@ impl EmbedJob {
 }
 
 impl EmbedJob {
-    pub(crate) fn on_cpu(shared: &Shared<Cpu>, texts: &[String]) -> Result<Self, JsValue> {
+    /// Starts to embed `texts` with an encoder, which `place` puts where it computes.
+    pub(crate) fn start<B: Backend>(
+        shared: &Shared<B>,
+        texts: &[String],
+        place: fn(Shared<B>) -> AnyEncoder,
+    ) -> Result<Self, JsValue> {
         let running = RefCell::new(Some(Running::start(shared, texts)?));
-        Ok(Self { encoder: AnyEncoder::Cpu(Rc::clone(shared)), running })
-    }
-
-    pub(crate) fn on_gpu(shared: &Shared<Gpu>, texts: &[String]) -> Result<Self, JsValue> {
-        let running = RefCell::new(Some(Running::start(shared, texts)?));
-        Ok(Self { encoder: AnyEncoder::Gpu(Rc::clone(shared)), running })
+        Ok(Self { encoder: place(Rc::clone(shared)), running })
     }
 
     async fn step_on<B: Backend>(&self, shared: &Shared<B>) -> Result<EmbedEvent, JsValue> {

@@ -1,7 +1,7 @@
 //! A loaded encoder, as JavaScript holds it: on the CPU, where tasks are, and on a GPU, for embeddings alone.
 
 use crate::byte_source::{ByteSource, SourceReader};
-use crate::embed_job::EmbedJob;
+use crate::embed_job::{AnyEncoder, EmbedJob};
 use crate::error::{invalid_input, to_js};
 use crate::gpu;
 use crate::messages::EncoderDescription;
@@ -56,7 +56,7 @@ impl Encoder {
 
     /// Starts to embed `texts`.
     pub fn embed(&self, texts: Vec<String>) -> Result<EmbedJob, JsValue> {
-        EmbedJob::on_cpu(&self.shared, &texts)
+        EmbedJob::start(&self.shared, &texts, AnyEncoder::Cpu)
     }
 
     /// Starts to learn a task (`LearnRequest`).
@@ -137,6 +137,6 @@ impl GpuEncoder {
 
     /// Starts to embed `texts`.
     pub fn embed(&self, texts: Vec<String>) -> Result<EmbedJob, JsValue> {
-        EmbedJob::on_gpu(&self.shared, &texts)
+        EmbedJob::start(&self.shared, &texts, AnyEncoder::Gpu)
     }
 }

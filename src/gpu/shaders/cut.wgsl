@@ -21,26 +21,25 @@ fn is_inside(cutoff: Cutoff, distance: u32, token: u32) -> bool {
 var<workgroup> parts: array<vec3f, THREADS>;
 var<workgroup> narrower: Cutoff;
 
-fn sum(thread: u32, mine: vec3f) -> vec3f {
+// All threads' parts joined, in the first's place.
+{% macro join(mine, joined) %}
   workgroupBarrier();
-  parts[thread] = mine;
+  parts[thread] = {{ mine }};
   workgroupBarrier();
   for (var step = THREADS / 2u; step > 0u; step /= 2u) {
-    if thread < step { parts[thread] += parts[thread + step]; }
+    if thread < step {
+      let part = parts[thread];
+      let other = parts[thread + step];
+      parts[thread] = {{ joined }};
+    }
     workgroupBarrier();
   }
-  return parts[0];
-}
+{% endmacro %}
 
 fn largest_logit(thread: u32) -> f32 {
   var largest = LOWEST;
   for (var i = thread; i < VOCABULARY; i += THREADS) { largest = max(largest, logits[i]); }
-  parts[thread] = vec3f(largest);
-  workgroupBarrier();
-  for (var step = THREADS / 2u; step > 0u; step /= 2u) {
-    if thread < step { parts[thread] = max(parts[thread], parts[thread + step]); }
-    workgroupBarrier();
-  }
+  {{ join("vec3f(largest)", "max(part, other)") }}
   return parts[0].x;
 }
 
@@ -57,7 +56,8 @@ fn within(thread: u32, cutoff: Cutoff, edges: vec3u, by_weight: bool) -> vec3f {
     let counted = select(0.0, measure(distance, by_weight), is_inside(cutoff, distance, i));
     mine += select(vec3f(), vec3f(counted), vec3u(distance) < edges);
   }
-  return sum(thread, mine);
+  {{ join("mine", "part + other") }}
+  return parts[0];
 }
 
 // Keeps candidates, the nearest first, while those before them come to less than `goal`.
@@ -112,12 +112,6 @@ fn main(@builtin(local_invocation_index) thread: u32) {
       mine = better(mine, vec2f(logit + choice.temperature * noise(token), f32(token)));
     }
   }
-  workgroupBarrier();
-  parts[thread] = vec3f(mine, 0.0);
-  workgroupBarrier();
-  for (var step = THREADS / 2u; step > 0u; step /= 2u) {
-    if thread < step { parts[thread] = vec3f(better(parts[thread].xy, parts[thread + step].xy), 0.0); }
-    workgroupBarrier();
-  }
+  {{ join("vec3f(mine, 0.0)", "vec3f(better(part.xy, other.xy), 0.0)") }}
   if thread == 0u { drawn[0] = parts[0].xy; }
 }
