@@ -10,7 +10,7 @@ use frontdesk_engine::generate::{GenerateOptions, Generation, Step};
 use frontdesk_engine::language_model::LanguageModel;
 use frontdesk_engine::model_file::ModelFile;
 use frontdesk_engine::state::State;
-use frontdesk_gpu::{AdapterReport, Gpu, Limits, Options, Sharing};
+use frontdesk_gpu::{AdapterReport, Gpu, Limits, Options, Purpose, Sharing};
 use frontdesk_kernels::matrix::Precision;
 use frontdesk_kernels::quant::TensorType;
 use frontdesk_tasks::{Classifier, ClassifyRequest, Label, Progress};
@@ -307,7 +307,9 @@ fn a_lost_device_is_a_typed_error() {
 #[test]
 fn the_self_test_passes_and_software_is_refused_unless_allowed() {
     let mut backend = gpu();
-    block_on(frontdesk_gpu::self_test(&mut backend)).unwrap();
+    for purpose in [Purpose::Decoder, Purpose::Encoder] {
+        block_on(frontdesk_gpu::self_test(&mut backend, purpose)).unwrap();
+    }
     let opened = block_on(Gpu::open(Options { allow_software: false, ..Options::default() }));
     match opened {
         Ok(gpu) => assert!(!gpu.adapter().is_software),
@@ -317,7 +319,7 @@ fn the_self_test_passes_and_software_is_refused_unless_allowed() {
         }
     }
     backend.destroy();
-    let error = block_on(frontdesk_gpu::self_test(&mut backend)).unwrap_err();
+    let error = block_on(frontdesk_gpu::self_test(&mut backend, Purpose::Decoder)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DeviceLost);
 }
 

@@ -20,4 +20,4 @@ mod self_test;
 pub use backend::Gpu;
 pub use device::{AdapterReport, Limits, Options, Sharing};
 pub use recorder::Counters;
-pub use self_test::self_test;
+pub use self_test::{Purpose, self_test};

@@ -1,9 +1,9 @@
-//! A known-answer test: one small layer on the GPU and on the CPU in single precision, before a model is trusted to it.
+//! A known-answer test: a model of one small layer on the GPU and on the CPU in single precision, before one is trusted to it.
 
 use crate::backend::Gpu;
 use frontdesk_engine::backend::{
-    Activation, AttentionSpec, Backend, Expansion, HeadTransform, LinearLayer, MatrixSource,
-    RopeSpec, RowReader, Segment, TensorType,
+    Activation, AttentionSpec, Backend, Expansion, HeadTransform, Linear, LinearLayer,
+    MatrixSource, Pooling, RopeSpec, RowReader, Segment, TensorType,
 };
 use frontdesk_engine::cpu::{Cpu, Precision};
 use frontdesk_engine::{Error, ErrorKind, Result};
@@ -14,18 +14,28 @@ const HIDDEN: usize = 64;
 const WIDE: usize = 96;
 const HEAD: usize = 32;
 const VOCABULARY: usize = 48;
-/// Tokens of the first pass, in large and small tiles of all kernels; one more follows alone.
+/// Tokens of the first pass, in large and small tiles of all kernels; where texts are continued one more follows alone.
 const TOKENS: usize = 73;
-/// Largest difference of a logit, in single precision and with activations of 8 bits; logits are about 1.
+const EPSILON: f32 = 1e-5;
+/// Largest difference of a number, in single precision and with activations of 8 bits; numbers are about 1.
 const TOLERANCES: [f32; 2] = [1e-3, 1e-2];
 
-/// Runs the layer on both.
+/// What a GPU is to be trusted with: each has operations of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To continue texts.
+    Decoder,
+    /// To turn texts into vectors.
+    Encoder,
+}
+
+/// Runs the model on both.
 ///
 /// # Errors
 /// `Backend` where the GPU's numbers are not the CPU's, and whatever the device reports.
-pub async fn self_test(gpu: &mut Gpu) -> Result<()> {
-    let expected = probe(&mut Cpu::new(Precision::Float32)).await?;
-    let actual = probe(gpu).await?;
+pub async fn self_test(gpu: &mut Gpu, purpose: Purpose) -> Result<()> {
+    let expected = probe(&mut Cpu::new(Precision::Float32), purpose).await?;
+    let actual = probe(gpu, purpose).await?;
     let worst = actual.iter().zip(&expected).map(|(a, b)| (a - b).abs());
     // A difference that is no number must not pass for a small one.
     let worst =
@@ -33,7 +43,7 @@ pub async fn self_test(gpu: &mut Gpu) -> Result<()> {
     if worst < TOLERANCES[usize::from(gpu.is_alone)] {
         return Ok(());
     }
-    let message = format!("the GPU computes wrongly: a logit is off by {worst}");
+    let message = format!("the GPU computes wrongly: a number is off by {worst}");
     Err(Error::new(ErrorKind::Backend, message))
 }
 
@@ -62,11 +72,7 @@ impl RowReader for Noise {
     }
 }
 
-fn linear<B: Backend>(
-    backend: &mut B,
-    shape: [usize; 2],
-    seed: u32,
-) -> Result<LinearLayer<B::Matrix, B::Vector>> {
+fn linear<B: Backend>(backend: &mut B, shape: [usize; 2], seed: u32) -> Result<Linear<B>> {
     let mut rows = Noise { row_bytes: shape[1] / 32 * 20, bytes: Vec::new(), seed };
     let matrix = backend.matrix(MatrixSource {
         tensor_type: TensorType::Q4_1,
@@ -79,8 +85,10 @@ fn linear<B: Backend>(
     Ok(LinearLayer { matrix, bias: None })
 }
 
-/// Logits after a pass of several tokens, and after one more token.
-async fn probe<B: Backend>(backend: &mut B) -> Result<Vec<f32>> {
+/// Logits after a pass of several tokens and after one more token, or the vectors of two texts.
+async fn probe<B: Backend>(backend: &mut B, purpose: Purpose) -> Result<Vec<f32>> {
+    let is_decoder = purpose == Purpose::Decoder;
+    let passes: &[&[usize]] = if is_decoder { &[&[TOKENS], &[1]] } else { &[&[41, TOKENS - 41]] };
     let table = linear(backend, [VOCABULARY, HIDDEN], 1)?;
     let query = linear(backend, [2 * HEAD, HIDDEN], 2)?;
     let key = linear(backend, [HEAD, HIDDEN], 3)?;
@@ -89,44 +97,59 @@ async fn probe<B: Backend>(backend: &mut B) -> Result<Vec<f32>> {
     let gate = linear(backend, [WIDE, HIDDEN], 6)?;
     let up = linear(backend, [WIDE, HIDDEN], 7)?;
     let down = linear(backend, [HIDDEN, WIDE], 8)?;
+    let positions = linear(backend, [TOKENS, HIDDEN], 9)?;
     let weight: Vec<f32> = (0..HIDDEN).map(|index| 0.1 + index as f32 / 640.0).collect();
-    let weight = backend.vector(&weight)?;
-    let norm = Some((&weight, 1e-5));
+    let bias: Vec<f32> = weight.iter().map(|weight| 0.15 - weight).collect();
+    let [weight, bias] = [backend.vector(&weight)?, backend.vector(&bias)?];
+    let norm = is_decoder.then_some((&weight, EPSILON));
     let mut cache = backend.cache(1, HEAD, 128)?;
-    let rope = backend.rope_table(RopeSpec {
-        positions: 128,
-        dimensions: HEAD,
-        base: 10_000.0,
-        scale: 1.0,
-    })?;
+    let spec = RopeSpec { positions: 128, dimensions: HEAD, base: 10_000.0, scale: 1.0 };
+    let rope = backend.rope_table(spec)?;
+    let transform = || HeadTransform { norm: None, rope: is_decoder.then_some(&rope) };
     let mut at = backend.cursor(TOKENS)?;
     let mut residual = backend.tensor(TOKENS, HIDDEN)?;
     let [mut queries, mut keys, mut values] = backend.tensors(TOKENS, [2 * HEAD, HEAD, HEAD])?;
     let mut attended = backend.tensor(TOKENS, 2 * HEAD)?;
     let mut wide = backend.tensor(TOKENS, WIDE)?;
     let mut logits = backend.tensor(1, VOCABULARY)?;
-    let spec = AttentionSpec { heads: 2, scale: 0.2, window: None, causal: true };
+    let mut vectors = backend.tensor(2, HIDDEN)?;
     let mut answer = Vec::new();
-    for (slot, count) in [(0, TOKENS), (TOKENS, 1)] {
+    let mut slot = 0;
+    for texts in passes {
+        let segments: Vec<Segment> =
+            texts.iter().map(|&tokens| Segment { tokens, context: 0..slot }).collect();
+        let count: usize = texts.iter().sum();
         let ids: Vec<u32> =
-            (0..count).map(|index| (5 * (slot + index) % VOCABULARY) as u32).collect();
-        backend.seek(&mut at, &ids, slot, &[Segment { tokens: count, context: 0..slot }]);
+            (slot..slot + count).map(|index| (5 * index % VOCABULARY) as u32).collect();
+        backend.seek(&mut at, &ids, slot, &segments);
         backend.embed(&at, &table.matrix, 1.0, &mut residual);
+        if !is_decoder {
+            backend.add_positions(&at, &positions.matrix, &weight, &mut residual);
+            backend.layer_norm_in_place(&at, &mut residual, (&weight, &bias), EPSILON);
+        }
         let outputs = &mut [(&query, &mut queries), (&key, &mut keys), (&value, &mut values)];
         backend.project(&at, &mut residual, norm, outputs);
-        let transform = || HeadTransform { norm: None, rope: Some(&rope) };
         backend.write_cache(&at, transform(), &mut keys, &values, &mut cache);
+        let spec = AttentionSpec { heads: 2, scale: 0.2, window: None, causal: is_decoder };
         backend.attention(&at, (spec, transform()), &mut queries, &cache, &mut attended);
         backend.add_product(&at, &attended, &output, norm, &mut residual);
-        let expansion =
-            Expansion { activation: Activation::Silu, gate: Some(&gate.matrix), up: &up };
+        let gate = is_decoder.then_some(&gate.matrix);
+        let activation = if is_decoder { Activation::Silu } else { Activation::GeluErf };
+        let expansion = Expansion { activation, gate, up: &up };
         backend.expand(&at, &mut residual, norm, expansion, &mut wide);
         backend.add_product(&at, &wide, &down, None, &mut residual);
-        let of = (&mut residual, &[count - 1][..]);
-        backend.logits(&at, of, (&weight, 1e-5), &table.matrix, &mut logits);
-        let mut numbers = [0.0; VOCABULARY];
-        backend.read(&logits, &mut numbers).await?;
+        let (out, width) = if is_decoder {
+            let of = (&mut residual, &[count - 1][..]);
+            backend.logits(&at, of, (&weight, EPSILON), &table.matrix, &mut logits);
+            (&logits, VOCABULARY)
+        } else {
+            backend.pool(&at, Pooling::Mean, &mut residual, &[0, 1], &mut vectors);
+            (&vectors, 2 * HIDDEN)
+        };
+        let mut numbers = vec![0.0; width];
+        backend.read(out, &mut numbers).await?;
         answer.extend(numbers);
+        slot += count;
     }
     Ok(answer)
 }

@@ -11,7 +11,7 @@ use crate::threads::pool;
 use frontdesk_engine::Error;
 use frontdesk_engine::cpu::Cpu;
 use frontdesk_engine::embedding_model::EmbeddingModel;
-use frontdesk_gpu::Gpu;
+use frontdesk_gpu::{Gpu, Purpose};
 use js_sys::Function;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -120,7 +120,7 @@ impl GpuEncoder {
         on_progress: Function,
     ) -> Result<GpuEncoder, JsValue> {
         let load = async {
-            let gpu = gpu::open(allow_software).await?;
+            let gpu = gpu::open(allow_software, Purpose::Encoder).await?;
             let mut progress = |loaded, total| tell(&on_progress, loaded, total);
             let mut model = EmbeddingModel::load(SourceReader::new(source), gpu, &mut progress)?;
             model.ready().await?;

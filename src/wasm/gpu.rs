@@ -3,13 +3,13 @@
 use crate::error::invalid_input;
 use crate::messages::AdapterDescription;
 use frontdesk_engine::Error;
-use frontdesk_gpu::{Gpu, Options};
+use frontdesk_gpu::{Gpu, Options, Purpose};
 use wasm_bindgen::JsValue;
 
 /// A GPU that has passed the self-test.
-pub(crate) async fn open(allow_software: bool) -> Result<Gpu, Error> {
+pub(crate) async fn open(allow_software: bool, purpose: Purpose) -> Result<Gpu, Error> {
     let mut gpu = Gpu::open(Options { allow_software, ..Default::default() }).await?;
-    frontdesk_gpu::self_test(&mut gpu).await?;
+    frontdesk_gpu::self_test(&mut gpu, purpose).await?;
     Ok(gpu)
 }
 

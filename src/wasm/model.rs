@@ -10,7 +10,7 @@ use frontdesk_engine::Error;
 use frontdesk_engine::cpu::Cpu;
 use frontdesk_engine::generate::Generation;
 use frontdesk_engine::language_model::LanguageModel;
-use frontdesk_gpu::Gpu;
+use frontdesk_gpu::{Gpu, Purpose};
 use frontdesk_tasks::Classifier;
 use js_sys::{ArrayBuffer, Function, WebAssembly};
 use std::cell::RefCell;
@@ -81,7 +81,7 @@ impl Model {
         on_progress: Function,
     ) -> Result<Model, JsValue> {
         let load = async {
-            let gpu = gpu::open(allow_software).await?;
+            let gpu = gpu::open(allow_software, Purpose::Decoder).await?;
             let mut progress = |loaded, total| tell(&on_progress, loaded, total);
             let reader = SourceReader::new(source);
             let mut model =
