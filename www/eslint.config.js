@@ -23,7 +23,7 @@ const layers = {
   persistence: [],
   missing: ['errors'],
   retry_after: [],
-  model_store: ['client', 'errors', 'missing', 'models', 'persistence', 'protocol', ...readableFiles],
+  model_store: ['checks', 'client', 'errors', 'missing', 'models', 'persistence', 'protocol', ...readableFiles],
   variant: ['protocol', 'wasm-feature-detect'],
   turns: ['abort'],
   checks: ['protocol', 'errors'],
@@ -32,7 +32,7 @@ const layers = {
   models: ['protocol', 'errors', 'frontdesk:models'],
   client: ['protocol', 'errors', 'missing', 'wire_errors', 'abort'],
   run: ['errors', 'results', 'abort'],
-  task: ['client', 'protocol', 'errors', 'results'],
+  task: ['checks', 'client', 'protocol', 'errors', 'results'],
   ledger: ['cascade', 'errors', 'protocol', 'providers/provider', 'run'],
   idle_improver: ['client', 'protocol'],
   classifying: ['abort', 'answers', 'cascade', 'checks', 'client', 'errors', 'ledger', 'missing', 'protocol', 'providers/provider', 'results', 'run', 'task', 'turns'],
@@ -103,8 +103,8 @@ export default defineConfig(
   {
     files: ['www/sdk/src/providers/*.ts'],
     rules: refuse(
-      '^(?!(?:\\./\\w+|\\.\\./(?:protocol|errors|abort|retry_after))\\.js$|eventsource-parser$)',
-      'Providers may import their own folder, protocol, errors, abort and retry_after only.',
+      '^(?!(?:\\./\\w+|\\.\\./(?:checks|protocol|errors|abort|retry_after))\\.js$|eventsource-parser$)',
+      'Providers may import their own folder, checks, protocol, errors, abort and retry_after only.',
     ),
   },
   {

@@ -42,6 +42,47 @@ test.describe('a desk without a language model', () => {
     expect(toUpstream(requests)).toEqual([]);
   });
 
+  test('refuses what are no options, whatever the call', async () => {
+    const others = await page.evaluate(async () => {
+      const { Frontdesk, openaiCompatible, store } = window.frontdesk;
+      const { desk } = window;
+      const task = desk.task('tickets');
+      const messages = [{ role: 'user', content: 'Hello' }] as const;
+      const calls: Record<string, (options: never) => unknown> = {
+        create: (options) => Frontdesk.create(options),
+        availability: (options) => Frontdesk.availability(options),
+        clone: (options) => desk.clone(options),
+        classify: (options) => desk.classify('Hello', options),
+        decide: (options) => desk.decide({ state: 'Hello', questions: {} }, options),
+        chat: (options) => desk.chat.completions.create({ messages }, options),
+        stream: (options) => desk.chat.completions.create({ messages, stream: true }, options),
+        embed: (options) => desk.embed(['Hello'], options),
+        learn: (options) => task.learn([], options),
+        evaluate: (options) => task.evaluate([], options),
+        calibrate: (options) => task.calibrate([], options),
+        correct: (options) => task.correct('Hello', 'billing', options),
+        improve: (options) => task.improve(options),
+        openaiCompatible: (options) => openaiCompatible(options),
+        prepare: (options) => store.prepare('minilm-l6', options),
+        import: (options) => store.import(new Blob(), options),
+      };
+      const messagesOf = async (name: string, options: unknown) => {
+        const { error } = await window.settle(Promise.resolve().then(() => calls[name]?.(options as never)));
+        return error?.code === 'invalid_input' ? error.message : `${name}: ${error?.message ?? 'no error'}`;
+      };
+      const told = [];
+      for (const name of Object.keys(calls)) {
+        for (const options of [null, 7, [], { signal: 7 }]) told.push(await messagesOf(name, options));
+      }
+      return told.filter((message) => !['options must be an object', 'signal must be an AbortSignal'].includes(message));
+    });
+    expect(others).toEqual([]);
+    expect(await failure(page, (request) => window.settle(window.desk.chat.completions.create(request as never)), null)).toMatchObject({
+      code: 'invalid_input',
+      message: 'the request must be an object',
+    });
+  });
+
   test('asks the cloud where a mode says so', async ({ upstream }) => {
     const answer = await page.evaluate((labels) => window.desk.classify('Hello', { labels, mode: 'only_in_cloud' }), LABELS);
     expect(answer).toMatchObject({ source: 'cloud', reason: 'cloud_only', value: 'shipping' });

@@ -41,19 +41,24 @@ test('a clone is a desk of its own with the same engine, and no looser than the 
   await createDesk(page, OPTIONS);
   const modules: string[] = [];
   page.on('request', (request) => modules.push(request.url()));
-  const { value, loose, late } = await page.evaluate(
+  const { value, loose, looser, late } = await page.evaluate(
     async ([text, labels]) => {
       const clone = await window.desk.clone();
       await window.desk.destroy();
       const { value } = await clone.classify(text, { labels });
       const loose = await window.settle(clone.clone({ mode: 'cascade' }));
+      const same = await clone.clone({ mode: undefined } as never);
+      const looser = await window.settle(same.classify(text, { labels, mode: 'cascade' }));
+      await same.destroy();
       await clone.destroy();
-      return { value, loose, late: await window.settle(clone.clone()) };
+      return { value, loose, looser, late: await window.settle(clone.clone()) };
     },
     [TICKET, LABELS] as const,
   );
   expect(value).toBe('billing');
   expect(loose.error).toMatchObject({ code: 'invalid_input' });
+  // What is left out leaves the mode as it is.
+  expect(looser.error).toMatchObject({ code: 'invalid_input' });
   expect(late.error).toMatchObject({ code: 'destroyed' });
   // The engine of the first desk went with it; the clone had asked for none until then.
   expect(modules.filter((url) => url.endsWith('.wasm'))).toHaveLength(1);

@@ -1,5 +1,6 @@
 /** Tells, without downloading anything, whether a model can run here and is already on the device. */
 import { findAdapter } from './adapter.js';
+import { checkOptions } from './checks.js';
 import { findModelFile, openModelFolder } from './files/model_folder.js';
 import { type ModelChoice, resolveModel } from './models.js';
 import type { AdapterInfo, Backend, ModelFile, ModuleVariant } from './protocol.js';
@@ -37,7 +38,8 @@ export interface GpuAvailability {
 
 /** Rejects with `InvalidInputError` for a model that does not exist. */
 export async function availability(options: AvailabilityOptions = {}): Promise<Availability> {
-  const model = resolveModel(options.model, options.modelBaseUrl);
+  const { model: choice, modelBaseUrl } = checkOptions(options);
+  const model = resolveModel(choice, modelBaseUrl);
   const engine = await detectVariant();
   const obstacles = [
     ...(typeof Worker === 'undefined' ? ['this browser has no workers'] : []),

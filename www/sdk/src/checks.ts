@@ -55,6 +55,19 @@ const CHAT_FIELDS: Readonly<Record<keyof ChatCompletionRequest, true>> = {
   stream: true,
 };
 
+/** Makes sure that something is an object, and no list. */
+export function checkObject(given: unknown, what: string): asserts given is object {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) throw new InvalidInputError(`${what} must be an object`);
+}
+
+/** Options of a call, and the signal among them. */
+export function checkOptions<Options extends object>(options: Options): Options {
+  checkObject(options, 'options');
+  const { signal } = options as { readonly signal?: Partial<AbortSignal> | null };
+  if (signal && typeof signal.throwIfAborted !== 'function') throw new InvalidInputError('signal must be an AbortSignal');
+  return options;
+}
+
 export function checkMode(mode: Mode): Mode {
   if (!MODES.includes(mode)) throw new InvalidInputError(`mode must be one of ${MODES.join(', ')}`);
   return mode;
@@ -112,7 +125,7 @@ export function checkContextTokens(contextTokens: number): number {
 
 /** Everything of a chat request but the policy. */
 export function checkChatRequest(request: ChatCompletionRequest): Omit<ChatRequest, 'policy'> {
-  if (typeof request !== 'object' || request === null) throw new InvalidInputError('the request must be an object');
+  checkObject(request, 'the request');
   const unknown = Object.keys(request).find((name) => !Object.hasOwn(CHAT_FIELDS, name));
   if (unknown !== undefined) throw new InvalidInputError(`the field ${unknown} is not supported`);
   const { messages, max_tokens, temperature, top_p, top_k, min_p, repetition_penalty, seed, stop } = request;

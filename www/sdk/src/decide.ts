@@ -1,5 +1,6 @@
 /** Answers questions about a state: each becomes a classification, whose probabilities become the answer. */
 import { classifyTexts, type Desk } from './classifying.js';
+import { checkObject } from './checks.js';
 import type { CheckedQuestion, CheckedRequest } from './decide_checks.js';
 import type { DecideAnswer, DecideProvenance, DecideResponse } from './decide_shapes.js';
 import { InvalidInputError } from './errors.js';
@@ -74,7 +75,7 @@ export async function decideAll(requests: readonly CheckedRequest[], deciding: D
 
 /** Makes sure, before anything runs, that each named task can answer its question; gives their names. */
 async function checkTasks(requests: readonly CheckedRequest[], { tasks = {}, signal }: Deciding, { client, info }: Desk): Promise<Map<string, string>> {
-  if (typeof tasks !== 'object' || (tasks as unknown) === null) throw new InvalidInputError('tasks must be an object');
+  checkObject(tasks, 'tasks');
   const names = new Map(Object.entries(tasks).map(([id, name]) => [id, checkTaskName(name)]));
   for (const [id, task] of names) {
     const questions = requests.flatMap((request) => request.questions.filter((question) => question.id === id));

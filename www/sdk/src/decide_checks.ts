@@ -1,5 +1,5 @@
 /** Checks of `decide`'s requests, which become texts, questions and labels; anything senseless is `invalid_input`. */
-import { checkLabel, MAX_LABEL_LENGTH } from './checks.js';
+import { checkLabel, checkObject, MAX_LABEL_LENGTH } from './checks.js';
 import type { DecideQuestion, DecideRequest, Words } from './decide_shapes.js';
 import { InvalidInputError } from './errors.js';
 import type { Label } from './protocol.js';
@@ -103,6 +103,6 @@ function fields(given: unknown, { what, known }: { what: string; known: readonly
 }
 
 function entriesOf(given: unknown, what: string): [string, unknown][] {
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) throw new InvalidInputError(`${what} must be an object`);
+  checkObject(given, what);
   return Object.entries(given);
 }

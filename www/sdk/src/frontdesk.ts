@@ -10,6 +10,7 @@ import {
   checkKeeping,
   checkMode,
   checkModuleVariant,
+  checkOptions,
   checkText,
   checkThreads,
   checkThreshold,
@@ -216,7 +217,7 @@ export class Frontdesk {
     this.info = parts.info;
     this.#improver = parts.client && parts.onImproved && new IdleImprover(parts.client, parts.onImproved);
     const create = ((request: ChatCompletionRequest, options: CallOptions = {}) =>
-      request.stream === true ? this.#stream(request, options) : this.#complete(request, options)) as ChatCompletions['create'];
+      (request as ChatCompletionRequest | null | undefined)?.stream === true ? this.#stream(request, options) : this.#complete(request, options)) as ChatCompletions['create'];
     this.chat = { completions: { create } };
   }
 
@@ -226,7 +227,7 @@ export class Frontdesk {
    * Rejects with a `FrontdeskError` (codes in the README), or with `signal.reason` when aborted.
    */
   static async create(options: CreateOptions = {}): Promise<Frontdesk> {
-    const { signal, monitor, ...lasting } = options;
+    const { signal, monitor, ...lasting } = checkOptions(options);
     const { cloud, onSend, onImproved, learnFromCloud = false } = lasting;
     const mode = checkMode(options.mode ?? 'cascade');
     const threshold = checkThreshold(options.threshold ?? DEFAULT_THRESHOLD);
@@ -261,7 +262,7 @@ export class Frontdesk {
   /** Many texts share passes where a task answers; at most 4 wait for the cloud at a time. */
   classify(texts: readonly string[], options: ClassifyOptions): Promise<Classification[]>;
   async classify(given: string | readonly string[], options: ClassifyOptions): Promise<Classification | Classification[]> {
-    const { threshold, learnFromCloud = this.#parts.learnFromCloud, ...rest } = options;
+    const { threshold, learnFromCloud = this.#parts.learnFromCloud, ...rest } = checkOptions(options);
     const sides = this.#sidesFor(options);
     const texts = Array.isArray(given) ? (given as readonly string[]) : [given as string];
     const question = { ...rest, texts, learnFromCloud, ownThreshold: threshold !== undefined };
@@ -280,7 +281,7 @@ export class Frontdesk {
   /** The responses in the order of the requests; where one fails, the others are given up. */
   decide<const Questions extends DecideQuestions>(requests: readonly DecideRequest<Questions>[], options?: DecideOptions): Promise<DecideResponse<Questions>[]>;
   async decide(given: DecideRequest | readonly DecideRequest[], options: DecideOptions = {}): Promise<DecideResponse | DecideResponse[]> {
-    const { threshold, learnFromCloud = this.#parts.learnFromCloud, tasks, signal, onProgress } = options;
+    const { threshold, learnFromCloud = this.#parts.learnFromCloud, tasks, signal, onProgress } = checkOptions(options);
     const sides = this.#sidesFor(options);
     const requests = (Array.isArray(given) ? (given as readonly DecideRequest[]) : [given as DecideRequest]).map(checkDecideRequest);
     const onTaught = (task: string, info: TaskInfo) => this.#improver?.note(task, info);
@@ -308,7 +309,8 @@ export class Frontdesk {
    * `webgpu`. Many at once share passes; where the GPU is lost they begin anew. Rejects with a `FrontdeskError` (codes in the
    * README), or with `signal.reason` when aborted.
    */
-  async embed(texts: readonly string[], { signal, onProgress }: EmbedOptions = {}): Promise<LocalEmbeddings> {
+  async embed(texts: readonly string[], options: EmbedOptions = {}): Promise<LocalEmbeddings> {
+    const { signal, onProgress } = checkOptions(options);
     if (this.#destroyed) throw new DestroyedError('the desk was destroyed');
     const { client } = this.#parts;
     if (!client || !this.info?.reflex) throw new InvalidInputError('this desk was made without a reflex model');
@@ -335,8 +337,9 @@ export class Frontdesk {
   async clone(changes: CreateOptions = {}): Promise<Frontdesk> {
     if (this.#destroyed) throw new DestroyedError('the desk was destroyed');
     const { options, mode } = this.#parts;
-    if (mode === 'only_on_device' && (changes.mode ?? mode) !== mode) throw new InvalidInputError('this desk was made with only_on_device; no clone can loosen that');
-    return Frontdesk.create({ ...options, ...changes });
+    const changed = { ...options, ...checkOptions(changes), mode: changes.mode ?? mode };
+    if (mode === 'only_on_device' && changed.mode !== mode) throw new InvalidInputError('this desk was made with only_on_device; no clone can loosen that');
+    return Frontdesk.create(changed);
   }
 
   /** Ends the worker and frees its memory; calls in flight and later ones reject. May be called again. */
@@ -350,7 +353,7 @@ export class Frontdesk {
   }
 
   async #complete(request: ChatCompletionRequest, options: CallOptions): Promise<ChatCompletion> {
-    const { policy, client, cloud, onSend } = this.#sidesFor(options);
+    const { policy, client, cloud, onSend } = this.#sidesFor(checkOptions(options));
     const checked = checkChatRequest(request);
     const { signal } = options;
     const run = new Run(signal, onSend);
@@ -369,7 +372,7 @@ export class Frontdesk {
   #stream(request: ChatCompletionRequest, options: CallOptions): ChatCompletionStream {
     // Checked inside a promise, so that all errors arrive the same way.
     const chunks = Promise.resolve().then(() => {
-      const sides = this.#sidesFor(options);
+      const sides = this.#sidesFor(checkOptions(options));
       return this.#chunks(checkChatRequest(request), { ...sides, signal: options.signal });
     });
     const iterate = async function* () {

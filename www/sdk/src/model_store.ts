@@ -1,4 +1,5 @@
 /** The models on this device: what there is, how much room it takes, and how more comes and goes. */
+import { checkOptions } from './checks.js';
 import { EngineClient } from './client.js';
 import { InvalidInputError, UnsupportedBrowserError } from './errors.js';
 import { listKept, removeKept, type StoredModel } from './files/kept_models.js';
@@ -67,13 +68,15 @@ export const store: ModelStore = {
     const { usage: usedBytes = 0, quota: quotaBytes = 0 } = await navigator.storage.estimate();
     return { modelBytes: models.reduce((sum, { bytes }) => sum + bytes, 0), usedBytes, quotaBytes, isPersistent: await navigator.storage.persisted() };
   },
-  prepare: async (choice, { modelBaseUrl, wasmUrl, ...options } = {}) => {
+  prepare: async (choice, given = {}) => {
+    const { modelBaseUrl, wasmUrl, ...options } = checkOptions(given);
     const model = resolveModel(choice, modelBaseUrl);
     await askPersistence();
     await work(options, (client, call) => client.call('keepModel', { model, ...addressOf(wasmUrl) }, call));
     return stored(model.sha256);
   },
-  import: async (file, { model, wasmUrl, ...options } = {}) => {
+  import: async (file, given = {}) => {
+    const { model, wasmUrl, ...options } = checkOptions(given);
     if (!(file instanceof Blob)) throw new InvalidInputError('what is imported must be a File or a Blob');
     const wanted = model === undefined ? undefined : resolveModel(model);
     const id = wanted?.id ?? (file instanceof File ? file.name : 'model');

@@ -1,5 +1,6 @@
 /** A task of a desk: learnt from examples, judged, certified, and kept on the device. */
 import type { EngineClient } from './client.js';
+import { checkOptions, MAX_LABEL_LENGTH } from './checks.js';
 import { InvalidInputError, type Receipt } from './errors.js';
 import type { Budget, Evaluation, Improvement, LearnProgress, PrefillProgress, TaskGuarantee, TaskInfo } from './protocol.js';
 import type { Classification } from './results.js';
@@ -61,7 +62,6 @@ export interface CalibrateOptions extends JudgeOptions {
 const DEFAULT_CONFIDENCE = 0.95;
 /** File systems take no longer names. */
 const MAX_ENCODED_NAME = 240;
-const MAX_LABEL_LENGTH = 200;
 const MAX_EXAMPLES = 100_000;
 
 /** Made with `desk.task(name)`. Methods reject with a `FrontdeskError`, or with `signal.reason` when aborted. */
@@ -89,14 +89,16 @@ export class Task {
    * least two labels; the words of a label's name count as one example. The guarantee is gone: `calibrate` again. So
    * is what `correct` has noted and nothing has learnt from yet. `rollback` brings both back.
    */
-  async learn(examples: readonly Example[], { balance = 'none', signal, onProgress }: LearnOptions = {}): Promise<TaskInfo> {
+  async learn(examples: readonly Example[], options: LearnOptions = {}): Promise<TaskInfo> {
+    const { balance = 'none', signal, onProgress } = checkOptions(options);
     if (!['none', 'classes'].includes(balance)) throw new InvalidInputError("balance must be 'none' or 'classes'");
     const request = { task: this.name, ...checkExamples(examples), balance: balance === 'classes' };
     return this.#client.call('learnTask', request, { signal, onEvent: onProgress });
   }
 
   /** How good the answers are on examples that it has not learnt from. */
-  async evaluate(examples: readonly Example[], { signal, onProgress }: JudgeOptions = {}): Promise<Evaluation> {
+  async evaluate(examples: readonly Example[], options: JudgeOptions = {}): Promise<Evaluation> {
+    const { signal, onProgress } = checkOptions(options);
     return this.#client.call('evaluateTask', { task: this.name, ...checkExamples(examples) }, { signal, onEvent: onProgress });
   }
 
@@ -108,10 +110,8 @@ export class Task {
    * Their vectors are kept, so that another budget can be tried without examples (`undefined`), at once, and a
    * version that `improve` promotes is certified anew. The budget in use is the one tried last.
    */
-  async calibrate(
-    examples: readonly Example[] | undefined,
-    { maxError, confidence = DEFAULT_CONFIDENCE, risk = 'added', shift = 1, signal, onProgress }: CalibrateOptions,
-  ): Promise<TaskGuarantee> {
+  async calibrate(examples: readonly Example[] | undefined, options: CalibrateOptions): Promise<TaskGuarantee> {
+    const { maxError, confidence = DEFAULT_CONFIDENCE, risk = 'added', shift = 1, signal, onProgress } = checkOptions(options);
     const request = { task: this.name, budget: { maxError, confidence, risk, shift } };
     if (examples === undefined) return this.#client.call('recalibrateTask', request, { signal });
     return this.#client.call('calibrateTask', { ...request, ...checkExamples(examples) }, { signal, onEvent: onProgress });
@@ -124,7 +124,8 @@ export class Task {
    * Corrections change nothing by themselves, and nothing is promoted on their word alone: they were chosen because the
    * answer was wrong, so every challenger looks better on them.
    */
-  async correct(textOrAnswer: string | AnswerOrReceipt, label: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<TaskInfo> {
+  async correct(textOrAnswer: string | AnswerOrReceipt, label: string, options: { readonly signal?: AbortSignal } = {}): Promise<TaskInfo> {
+    const { signal } = checkOptions(options);
     const text = typeof textOrAnswer === 'string' ? textOrAnswer : this.#textOf(textOrAnswer);
     if (text === undefined) throw new InvalidInputError('what is corrected must be a text, an answer of this desk to one, or the receipt of its request');
     const request = { task: this.name, ...checkExamples([{ text, label }]), teacher: 'person' } as const;
@@ -139,7 +140,8 @@ export class Task {
    * that neither has learnt from: `fresh` ones, and every second answer of the cloud, taken at its word; and where it is
    * not worse on the examples of `calibrate`. The guarantee is then certified anew. Other calls are answered meanwhile.
    */
-  async improve({ fresh = [], signal, onProgress }: ImproveOptions = {}): Promise<Improvement> {
+  async improve(options: ImproveOptions = {}): Promise<Improvement> {
+    const { fresh = [], signal, onProgress } = checkOptions(options);
     const rows = fresh.length === 0 ? { texts: [], labels: [] } : checkExamples(fresh);
     return this.#client.call('improveTask', { task: this.name, ...rows }, { signal, onEvent: onProgress });
   }

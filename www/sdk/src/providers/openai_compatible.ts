@@ -1,4 +1,5 @@
 /** Any OpenAI-compatible endpoint of the user's own backend: one request per call, no retries, no keys. */
+import { checkOptions } from '../checks.js';
 import {
   CloudPausedError,
   type ErrorDetails,
@@ -33,9 +34,9 @@ const MAX_ANSWER_BYTES = 1024 * 1024;
 const DEFAULT_TIMEOUT_MS = 20_000;
 const LONGEST_TIMEOUT_MS = 10 * 60 * 1000;
 
-/** Makes a provider; throws `InvalidInputError` for an address or time limit that cannot be used. */
+/** Makes a provider; throws `InvalidInputError` for an address, name or time limit that cannot be used. */
 export function openaiCompatible(options: OpenaiCompatibleOptions): CloudProvider {
-  return new OpenaiCompatible(options);
+  return new OpenaiCompatible(checkOptions(options));
 }
 
 class OpenaiCompatible implements CloudProvider {
