@@ -9,10 +9,10 @@ use frontdesk_engine::cpu::{Cpu, Precision};
 use frontdesk_engine::{Error, ErrorKind, Result};
 use std::ops::Range;
 
-/// Width of the residual stream, of the feed-forward part, of a head; token ids.
+/// Width of the residual stream, of the feed-forward part, of a head, whole tiles of rows as in real models; token ids.
 const HIDDEN: usize = 64;
-const WIDE: usize = 96;
-const HEAD: usize = 32;
+const WIDE: usize = 128;
+const HEAD: usize = 64;
 const VOCABULARY: usize = 48;
 /// Tokens of the first pass, in large and small tiles of all kernels; where texts are continued one more follows alone.
 const TOKENS: usize = 73;
@@ -20,13 +20,25 @@ const EPSILON: f32 = 1e-5;
 /// Largest difference of a number, in single precision and with activations of 8 bits; numbers are about 1.
 const TOLERANCES: [f32; 2] = [1e-3, 1e-2];
 
-/// What a GPU is to be trusted with: each has operations of its own.
+/// What a GPU is to be trusted with: each has operations of its own, and matrices of a usual type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// To continue texts.
     Decoder,
     /// To turn texts into vectors.
     Encoder,
+}
+
+impl Purpose {
+    /// A type, how each of its blocks of 32 weights begins, and how many bytes of codes follow. Weights are within 1/4.
+    fn blocks(self) -> (TensorType, &'static [u8], usize) {
+        match self {
+            // A scale of 1/32 and a minimum of -1/4 in half precision.
+            Purpose::Decoder => (TensorType::Q4_1, &[0x00, 0x28, 0x00, 0xb4], 16),
+            // A scale of 1/512.
+            Purpose::Encoder => (TensorType::Q8_0, &[0x00, 0x18], 32),
+        }
+    }
 }
 
 /// Runs the model on both.
@@ -49,7 +61,9 @@ pub async fn self_test(gpu: &mut Gpu, purpose: Purpose) -> Result<()> {
 
 /// Bytes that look random, and are the same everywhere.
 struct Noise {
-    row_bytes: usize,
+    blocks_of_row: usize,
+    beginning: &'static [u8],
+    codes: usize,
     bytes: Vec<u8>,
     seed: u32,
 }
@@ -58,24 +72,27 @@ impl RowReader for Noise {
     fn read(&mut self, rows: Range<usize>) -> Result<&[u8]> {
         let mut state = self.seed;
         self.bytes.clear();
-        for _ in rows {
-            // Blocks of Q4_1: a scale and a minimum of 1/32 and -1/4 in half precision, then nibbles.
-            for _ in 0..self.row_bytes / 20 {
-                self.bytes.extend([0x00, 0x28, 0x00, 0xb4]);
-                self.bytes.extend(std::array::from_fn::<u8, 16, _>(|_| {
-                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                    (state >> 24) as u8
-                }));
-            }
+        for _ in 0..rows.len() * self.blocks_of_row {
+            self.bytes.extend(self.beginning);
+            self.bytes.extend((0..self.codes).map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 24) as u8
+            }));
         }
         Ok(&self.bytes)
     }
 }
 
-fn linear<B: Backend>(backend: &mut B, shape: [usize; 2], seed: u32) -> Result<Linear<B>> {
-    let mut rows = Noise { row_bytes: shape[1] / 32 * 20, bytes: Vec::new(), seed };
+fn linear<B: Backend>(
+    backend: &mut B,
+    purpose: Purpose,
+    (shape, seed): ([usize; 2], u32),
+) -> Result<Linear<B>> {
+    let (tensor_type, beginning, codes) = purpose.blocks();
+    let blocks_of_row = shape[1] / 32;
+    let mut rows = Noise { blocks_of_row, beginning, codes, bytes: Vec::new(), seed };
     let matrix = backend.matrix(MatrixSource {
-        tensor_type: TensorType::Q4_1,
+        tensor_type,
         shape,
         source_row: &|row| row,
         // Noise is read from its start: all rows at once.
@@ -89,15 +106,15 @@ fn linear<B: Backend>(backend: &mut B, shape: [usize; 2], seed: u32) -> Result<L
 async fn probe<B: Backend>(backend: &mut B, purpose: Purpose) -> Result<Vec<f32>> {
     let is_decoder = purpose == Purpose::Decoder;
     let passes: &[&[usize]] = if is_decoder { &[&[TOKENS], &[1]] } else { &[&[41, TOKENS - 41]] };
-    let table = linear(backend, [VOCABULARY, HIDDEN], 1)?;
-    let query = linear(backend, [2 * HEAD, HIDDEN], 2)?;
-    let key = linear(backend, [HEAD, HIDDEN], 3)?;
-    let value = linear(backend, [HEAD, HIDDEN], 4)?;
-    let output = linear(backend, [HIDDEN, 2 * HEAD], 5)?;
-    let gate = linear(backend, [WIDE, HIDDEN], 6)?;
-    let up = linear(backend, [WIDE, HIDDEN], 7)?;
-    let down = linear(backend, [HIDDEN, WIDE], 8)?;
-    let positions = linear(backend, [TOKENS, HIDDEN], 9)?;
+    let table = linear(backend, purpose, ([VOCABULARY, HIDDEN], 1))?;
+    let query = linear(backend, purpose, ([2 * HEAD, HIDDEN], 2))?;
+    let key = linear(backend, purpose, ([HEAD, HIDDEN], 3))?;
+    let value = linear(backend, purpose, ([HEAD, HIDDEN], 4))?;
+    let output = linear(backend, purpose, ([HIDDEN, 2 * HEAD], 5))?;
+    let gate = linear(backend, purpose, ([WIDE, HIDDEN], 6))?;
+    let up = linear(backend, purpose, ([WIDE, HIDDEN], 7))?;
+    let down = linear(backend, purpose, ([HIDDEN, WIDE], 8))?;
+    let positions = linear(backend, purpose, ([TOKENS, HIDDEN], 9))?;
     let weight: Vec<f32> = (0..HIDDEN).map(|index| 0.1 + index as f32 / 640.0).collect();
     let bias: Vec<f32> = weight.iter().map(|weight| 0.15 - weight).collect();
     let [weight, bias] = [backend.vector(&weight)?, backend.vector(&bias)?];
