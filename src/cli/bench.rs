@@ -72,7 +72,11 @@ fn time<B: Backend>(backend: B, options: &Options) -> Result<()> {
         decodes.push(decode(&mut model, options)?);
     }
     println!("prefill  {:>8.1} tokens/s ({} tokens)", median(prefills), options.prompt);
-    println!("decode   {:>8.1} tokens/s ({} tokens)", median(decodes), options.generate);
+    let decode = median(decodes);
+    // A token reads the file's weights once, but for an embedding that is not the output layer too.
+    let gigabytes = std::fs::metadata(&options.model.model)?.len() as f64 / 1e9;
+    let (generated, speed) = (options.generate, decode * gigabytes);
+    println!("decode   {decode:>8.1} tokens/s ({generated} tokens), {speed:.1} GB/s of the file");
     Ok(())
 }
 

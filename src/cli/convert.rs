@@ -228,7 +228,7 @@ fn tensors(
 }
 
 /// Writes under another name first, so that there is never half a file.
-fn write(
+pub(crate) fn write(
     to: &Path,
     metadata: &BTreeMap<String, Value>,
     tensors: &[(String, QTensor)],

@@ -1,4 +1,4 @@
-//! The native command line: run, classify, embed, evaluate, time and convert model files.
+//! The native command line: run, classify, embed, evaluate, time, convert and synthesise model files.
 #![forbid(unsafe_code)]
 
 mod bench;
@@ -7,6 +7,7 @@ mod convert;
 mod embed;
 mod eval;
 mod run;
+mod synthesise;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
@@ -39,6 +40,8 @@ enum Command {
     Embed(embed::Options),
     /// Make a GGUF file of an encoder's published files.
     Convert(convert::Options),
+    /// Make a GGUF file of random weights, of any size, to time it.
+    Synthesise(synthesise::Options),
 }
 
 /// Which model, and how much it remembers.
@@ -73,5 +76,6 @@ fn main() -> Result<()> {
         Command::Bench(options) => bench::run(&options),
         Command::Embed(options) => embed::run(&options),
         Command::Convert(options) => convert::run(&options),
+        Command::Synthesise(options) => synthesise::run(&options),
     }
 }

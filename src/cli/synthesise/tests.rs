@@ -1,0 +1,72 @@
+//! A synthesised model loads with the shape that was asked for and computes numbers; what cannot be is said and leaves no file.
+
+use super::*;
+use frontdesk_engine::backend::TensorType;
+use frontdesk_engine::cpu::Cpu;
+use frontdesk_engine::language_model::LanguageModel;
+use support::gguf_maker::{tiny_gemma3, tiny_llama};
+
+/// A folder that goes away with the test.
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn folder(name: &str, like: &[u8]) -> Folder {
+    let path =
+        std::env::temp_dir().join(format!("frontdesk-synthesise-{}-{name}", std::process::id()));
+    std::fs::create_dir_all(&path).unwrap();
+    std::fs::write(path.join("like.gguf"), like).unwrap();
+    Folder(path)
+}
+
+fn options(folder: &Folder, [hidden, heads, kv_heads]: [u32; 3]) -> Options {
+    Options {
+        like: folder.0.join("like.gguf"),
+        to: folder.0.join("new.gguf"),
+        layers: 2,
+        hidden,
+        heads,
+        kv_heads,
+        feed_forward: 96,
+    }
+}
+
+#[test]
+fn the_model_loads_and_computes() {
+    let folder = folder("sound", &tiny_llama(TensorType::F32));
+    let options = options(&folder, [64, 4, 2]);
+    run(&options).unwrap();
+    let file = File::open(&options.to).unwrap();
+    let mut model = LanguageModel::load(file, Cpu::default(), 64, &mut |_, _| {}).unwrap();
+    let config = model.decoder().config();
+    assert_eq!((config.layers, config.hidden, config.feed_forward), (2, 64, 96));
+    assert_eq!((config.heads, config.kv_heads), (4, 2));
+    let mut prefill = model.begin(vec![1, 2, 3], 0).unwrap();
+    while !model.prefill(&mut prefill).unwrap() {}
+    let mut logits = Vec::new();
+    pollster::block_on(model.logits(&[0], &mut logits)).unwrap();
+    assert_eq!(logits.len(), model.decoder().vocabulary());
+    assert!(logits.iter().all(|logit| logit.is_finite()));
+}
+
+#[test]
+fn what_cannot_be_synthesised_is_said_and_leaves_no_file() {
+    let llama = tiny_llama(TensorType::F32);
+    for (name, like, shape, reason) in [
+        ("gemma", &tiny_gemma3(TensorType::F32)[..], [64, 4, 2], "architecture llama"),
+        ("heads", &llama, [64, 3, 1], "heads must divide"),
+        ("no heads", &llama, [64, 0, 0], "heads must divide"),
+        ("groups", &llama, [64, 4, 3], "heads must divide"),
+        ("blocks", &llama, [60, 4, 2], "divisible"),
+        ("no model", b"text", [64, 4, 2], "cannot read"),
+    ] {
+        let folder = folder(name, like);
+        let error = run(&options(&folder, shape)).unwrap_err();
+        assert!(format!("{error:#}").contains(reason), "{name}: {error:#}");
+        assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 1, "{name}");
+    }
+}
