@@ -53,10 +53,17 @@ fn metadata(options: &Options, like: Content) -> Result<BTreeMap<String, Value>>
         "only models of the architecture llama can be synthesised"
     );
     let Options { layers, hidden, heads, kv_heads, feed_forward, .. } = *options;
+    ensure!((1..=1024).contains(&layers), "1 to 1024 layers are possible");
+    ensure!(
+        [hidden, feed_forward].iter().all(|&width| width > 0 && width.is_multiple_of(32)),
+        "widths must be multiples of 32"
+    );
     ensure!(
         heads > 0 && kv_heads > 0 && hidden.is_multiple_of(heads) && heads.is_multiple_of(kv_heads),
         "heads must divide the width, and heads of keys those of queries"
     );
+    let dimensions = hidden / heads;
+    ensure!(dimensions.is_multiple_of(2), "a head of {dimensions} dimensions cannot be rotated");
     let mut metadata: BTreeMap<String, Value> = like.metadata.into_iter().collect();
     let numbers = [
         ("block_count", layers),
@@ -64,7 +71,9 @@ fn metadata(options: &Options, like: Content) -> Result<BTreeMap<String, Value>>
         ("feed_forward_length", feed_forward),
         ("attention.head_count", heads),
         ("attention.head_count_kv", kv_heads),
-        ("rope.dimension_count", hidden / heads),
+        ("attention.key_length", dimensions),
+        ("attention.value_length", dimensions),
+        ("rope.dimension_count", dimensions),
     ];
     for (key, number) in numbers {
         metadata.insert(format!("llama.{key}"), Value::U32(number));

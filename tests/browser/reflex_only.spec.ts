@@ -72,11 +72,26 @@ test.describe('a desk without a language model', () => {
       };
       const told = [];
       for (const name of Object.keys(calls)) {
-        for (const options of [null, 7, [], { signal: 7 }]) told.push(await messagesOf(name, options));
+        for (const options of [null, 7, [], { signal: 7 }, { signal: false }]) told.push(await messagesOf(name, options));
       }
       return told.filter((message) => !['options must be an object', 'signal must be an AbortSignal'].includes(message));
     });
     expect(others).toEqual([]);
+    const codes = await page.evaluate(async () => {
+      const { Frontdesk, store } = window.frontdesk;
+      const none = null as never;
+      const calls = [
+        () => Frontdesk.availability({ model: none }),
+        () => Frontdesk.create({ reflex: none }),
+        () => Frontdesk.create({ modelBaseUrl: 7 as never }),
+        () => store.prepare(none),
+        () => store.remove(none),
+        () => window.desk.task('tickets').improve({ fresh: none }),
+        () => window.desk.ledger(none),
+      ];
+      return Promise.all(calls.map(async (call) => (await window.settle(Promise.resolve().then<unknown>(call))).error?.code));
+    });
+    expect(codes).toEqual(codes.map(() => 'invalid_input'));
     expect(await failure(page, (request) => window.settle(window.desk.chat.completions.create(request as never)), null)).toMatchObject({
       code: 'invalid_input',
       message: 'the request must be an object',

@@ -61,7 +61,9 @@ fn what_cannot_be_synthesised_is_said_and_leaves_no_file() {
         ("heads", &llama, [64, 3, 1], "heads must divide"),
         ("no heads", &llama, [64, 0, 0], "heads must divide"),
         ("groups", &llama, [64, 4, 3], "heads must divide"),
-        ("blocks", &llama, [60, 4, 2], "divisible"),
+        ("odd heads", &llama, [96, 32, 32], "cannot be rotated"),
+        ("blocks", &llama, [60, 4, 2], "multiples of 32"),
+        ("no width", &llama, [0, 4, 2], "multiples of 32"),
         ("no model", b"text", [64, 4, 2], "cannot read"),
     ] {
         let folder = folder(name, like);

@@ -64,7 +64,7 @@ export function checkObject(given: unknown, what: string): asserts given is obje
 export function checkOptions<Options extends object>(options: Options): Options {
   checkObject(options, 'options');
   const { signal } = options as { readonly signal?: Partial<AbortSignal> | null };
-  if (signal && typeof signal.throwIfAborted !== 'function') throw new InvalidInputError('signal must be an AbortSignal');
+  if (signal !== undefined && signal !== null && typeof signal.throwIfAborted !== 'function') throw new InvalidInputError('signal must be an AbortSignal');
   return options;
 }
 

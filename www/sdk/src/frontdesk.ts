@@ -331,13 +331,14 @@ export class Frontdesk {
   }
 
   /**
-   * Another desk with the same options, but for those that are given; with the same models it has the same engine, unless
+   * Another desk with the same options, but for those that are given and not undefined; with the same models it has the same engine, unless
    * one of them does not share. Each is destroyed by itself. A desk of `only_on_device` has no looser clones.
    */
   async clone(changes: CreateOptions = {}): Promise<Frontdesk> {
     if (this.#destroyed) throw new DestroyedError('the desk was destroyed');
     const { options, mode } = this.#parts;
-    const changed = { ...options, ...checkOptions(changes), mode: changes.mode ?? mode };
+    const given = Object.entries(checkOptions(changes)).filter(([, value]) => value !== undefined);
+    const changed: CreateOptions = { ...options, ...Object.fromEntries(given) };
     if (mode === 'only_on_device' && changed.mode !== mode) throw new InvalidInputError('this desk was made with only_on_device; no clone can loosen that');
     return Frontdesk.create(changed);
   }

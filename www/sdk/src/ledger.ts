@@ -1,5 +1,6 @@
 /** The ledger: every call's tokens, bytes and times, for what was spent and what was saved. */
 import type { Outcome } from './cascade.js';
+import { checkObject } from './checks.js';
 import { InvalidInputError } from './errors.js';
 import type { LedgerCall, Prices } from './protocol.js';
 import type { CloudUsage } from './providers/provider.js';
@@ -31,7 +32,9 @@ export class Ledger {
   }
 }
 
-export function checkPrices({ inputPerMillion, outputPerMillion }: Prices): Prices {
+export function checkPrices(prices: Prices): Prices {
+  checkObject(prices, 'prices');
+  const { inputPerMillion, outputPerMillion } = prices;
   for (const price of [inputPerMillion, outputPerMillion]) {
     if (!Number.isFinite(price) || price < 0) throw new InvalidInputError('a price is money for a million tokens, at least 0');
   }

@@ -1,5 +1,6 @@
 /** Finds a model by its id in the bundled manifest, or takes one by address and hash. */
 import manifest from 'frontdesk:models';
+import { checkObject } from './checks.js';
 import { InvalidInputError } from './errors.js';
 import type { ChunkHashes, ModelFile } from './protocol.js';
 
@@ -39,12 +40,15 @@ export function resolveModel(model: ModelChoice = DEFAULT_MODEL, modelBaseUrl?: 
     throw new InvalidInputError(`${model} is not distributed with this package; give its { url, sha256 } instead`);
   }
   const { id, file, sha256, bytes, chunks } = entry;
+  if (modelBaseUrl !== undefined && typeof modelBaseUrl !== 'string') throw new InvalidInputError('modelBaseUrl must be an address');
   const url = modelBaseUrl === undefined ? entry.url : `${modelBaseUrl.replace(/\/$/, '')}/${file}`;
   // Without an address it may still be on the device.
   return { id, sha256, bytes, ...(chunks && { chunks }), ...(url !== undefined && { url: absolute(url) }) };
 }
 
-function modelByUrl({ url, sha256, id, bytes, chunks }: ModelByUrl): ModelFile {
+function modelByUrl(model: ModelByUrl): ModelFile {
+  checkObject(model, 'the model');
+  const { url, sha256, id, bytes, chunks } = model;
   const hash = checkHash(sha256, "the model's sha256");
   if (bytes !== undefined && !(Number.isSafeInteger(bytes) && bytes > 0)) {
     throw new InvalidInputError("the model's bytes must be a whole number above 0");

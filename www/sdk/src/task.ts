@@ -142,7 +142,7 @@ export class Task {
    */
   async improve(options: ImproveOptions = {}): Promise<Improvement> {
     const { fresh = [], signal, onProgress } = checkOptions(options);
-    const rows = fresh.length === 0 ? { texts: [], labels: [] } : checkExamples(fresh);
+    const rows = Array.isArray(fresh) && fresh.length === 0 ? { texts: [], labels: [] } : checkExamples(fresh);
     return this.#client.call('improveTask', { task: this.name, ...rows }, { signal, onEvent: onProgress });
   }
 

@@ -1,7 +1,7 @@
 /** A `fetch` for OpenAI's client: answers chat completions, embeddings and models from a desk, and never uses the network itself. */
 import type { CallOptions, ChatCompletionChunk, ChatCompletionRequest, Frontdesk } from '../index.js';
 import { InvalidInputError } from '../errors.js';
-import { type ChatCall, toChatCall } from './openai_chat.js';
+import { type ChatCall, fieldsOf, toChatCall } from './openai_chat.js';
 import { embeddingsOf } from './openai_embeddings.js';
 import { errorBody, failed, json, refused } from './openai_errors.js';
 import { openStream } from './streams.js';
@@ -33,6 +33,7 @@ const ROUTES: Readonly<Record<string, Route>> = {
  * The address and the key are never used. Errors are responses with OpenAI's error body, whose `code` is this package's.
  */
 export function openaiFetch(desk: Frontdesk, options: OpenaiFetchOptions = {}): typeof fetch {
+  fieldsOf(options, 'options');
   return async (input, init) => {
     const request = new Request(input, init);
     try {
