@@ -78,7 +78,8 @@ pub async fn self_test(gpu: &mut Gpu, purpose: Purpose) -> Result<()> {
     if part < TOLERANCES[usize::from(has_8_bits)] {
         return Ok(());
     }
-    let message = format!("the GPU computes wrongly: a number is off by {part} of their root mean square");
+    let message =
+        format!("the GPU computes wrongly: a number is off by {part} of their root mean square");
     Err(Error::new(ErrorKind::Backend, message))
 }
 
