@@ -306,12 +306,12 @@ fn a_lost_device_is_a_typed_error() {
 
 #[test]
 fn the_self_test_passes_and_software_is_refused_unless_allowed() {
-    for mut backend in [as_offered(Sharing::Together), gpu()] {
+    let mut backend = gpu();
+    for gpu in [&mut as_offered(Sharing::Together), &mut backend] {
         for purpose in [Purpose::Decoder, Purpose::Encoder] {
-            block_on(frontdesk_gpu::self_test(&mut backend, purpose)).unwrap();
+            block_on(frontdesk_gpu::self_test(gpu, purpose)).unwrap();
         }
     }
-    let mut backend = gpu();
     let opened = block_on(Gpu::open(Options { allow_software: false, ..Options::default() }));
     match opened {
         Ok(gpu) => assert!(!gpu.adapter().is_software),

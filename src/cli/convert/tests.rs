@@ -4,17 +4,9 @@ use super::*;
 use frontdesk_engine::cpu::Cpu;
 use frontdesk_engine::embedding_model::EmbeddingModel;
 use serde_json::{Value as Json, json};
+use tempfile::TempDir;
 
 const HIDDEN: usize = 32;
-
-/// A folder of published files that goes away with the test.
-struct Folder(PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 fn config() -> Json {
     json!({
@@ -62,31 +54,25 @@ fn weights() -> HashMap<String, Tensor> {
     shapes.into_iter().map(tensor).collect()
 }
 
-/// Writes the three files.
-fn folder(
-    name: &str,
-    config: &Json,
-    tokenizer: &Json,
-    weights: &HashMap<String, Tensor>,
-) -> Folder {
-    let path =
-        std::env::temp_dir().join(format!("frontdesk-convert-{}-{name}", std::process::id()));
-    std::fs::create_dir_all(&path).unwrap();
+/// A folder with the three files.
+fn folder(config: &Json, tokenizer: &Json, weights: &HashMap<String, Tensor>) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
     std::fs::write(path.join("config.json"), config.to_string()).unwrap();
     std::fs::write(path.join("tokenizer.json"), tokenizer.to_string()).unwrap();
     candle_core::safetensors::save(weights, path.join("model.safetensors")).unwrap();
-    Folder(path)
+    folder
 }
 
-fn convert(folder: &Folder, to: &str, matrix_type: MatrixType) -> Result<Vec<u8>> {
-    let to = folder.0.join(to);
-    run(&Options { from: folder.0.clone(), to: to.clone(), matrix_type })?;
+fn convert(folder: &TempDir, to: &str, matrix_type: MatrixType) -> Result<Vec<u8>> {
+    let to = folder.path().join(to);
+    run(&Options { from: folder.path().to_owned(), to: to.clone(), matrix_type })?;
     Ok(std::fs::read(to)?)
 }
 
 #[test]
 fn the_file_loads_and_is_the_same_each_time() {
-    let folder = folder("sound", &config(), &tokenizer(), &weights());
+    let folder = folder(&config(), &tokenizer(), &weights());
     for matrix_type in [MatrixType::Q8_0, MatrixType::F16, MatrixType::F32] {
         let bytes = convert(&folder, "a.gguf", matrix_type).unwrap();
         assert_eq!(bytes, convert(&folder, "b.gguf", matrix_type).unwrap());
@@ -133,9 +119,9 @@ fn what_cannot_be_converted_is_said_and_leaves_no_file() {
         ),
         ("missing", config(), tokenizer(), missing, "output.dense.bias"),
     ] {
-        let folder = folder(name, &config, &tokenizer, &weights);
+        let folder = folder(&config, &tokenizer, &weights);
         let error = convert(&folder, "a.gguf", MatrixType::Q8_0).unwrap_err();
         assert!(format!("{error:#}").contains(reason), "{name}: {error:#}");
-        assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 3, "{name}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3, "{name}");
     }
 }

@@ -5,28 +5,18 @@ use frontdesk_engine::backend::TensorType;
 use frontdesk_engine::cpu::Cpu;
 use frontdesk_engine::language_model::LanguageModel;
 use support::gguf_maker::{tiny_gemma3, tiny_llama};
+use tempfile::TempDir;
 
-/// A folder that goes away with the test.
-struct Folder(PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+fn folder(like: &[u8]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("like.gguf"), like).unwrap();
+    folder
 }
 
-fn folder(name: &str, like: &[u8]) -> Folder {
-    let path =
-        std::env::temp_dir().join(format!("frontdesk-synthesise-{}-{name}", std::process::id()));
-    std::fs::create_dir_all(&path).unwrap();
-    std::fs::write(path.join("like.gguf"), like).unwrap();
-    Folder(path)
-}
-
-fn options(folder: &Folder, [hidden, heads, kv_heads]: [u32; 3]) -> Options {
+fn options(folder: &TempDir, [hidden, heads, kv_heads]: [u32; 3]) -> Options {
     Options {
-        like: folder.0.join("like.gguf"),
-        to: folder.0.join("new.gguf"),
+        like: folder.path().join("like.gguf"),
+        to: folder.path().join("new.gguf"),
         layers: 2,
         hidden,
         heads,
@@ -37,7 +27,7 @@ fn options(folder: &Folder, [hidden, heads, kv_heads]: [u32; 3]) -> Options {
 
 #[test]
 fn the_model_loads_and_computes() {
-    let folder = folder("sound", &tiny_llama(TensorType::F32));
+    let folder = folder(&tiny_llama(TensorType::F32));
     let options = options(&folder, [64, 4, 2]);
     run(&options).unwrap();
     let file = File::open(&options.to).unwrap();
@@ -66,9 +56,9 @@ fn what_cannot_be_synthesised_is_said_and_leaves_no_file() {
         ("no width", &llama, [0, 4, 2], "multiples of 32"),
         ("no model", b"text", [64, 4, 2], "cannot read"),
     ] {
-        let folder = folder(name, like);
+        let folder = folder(like);
         let error = run(&options(&folder, shape)).unwrap_err();
         assert!(format!("{error:#}").contains(reason), "{name}: {error:#}");
-        assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 1, "{name}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "{name}");
     }
 }

@@ -262,8 +262,8 @@ export class Frontdesk {
   /** Many texts share passes where a task answers; at most 4 wait for the cloud at a time. */
   classify(texts: readonly string[], options: ClassifyOptions): Promise<Classification[]>;
   async classify(given: string | readonly string[], options: ClassifyOptions): Promise<Classification | Classification[]> {
-    const { threshold, learnFromCloud = this.#parts.learnFromCloud, ...rest } = checkOptions(options);
     const sides = this.#sidesFor(options);
+    const { threshold, learnFromCloud = this.#parts.learnFromCloud, ...rest } = options;
     const texts = Array.isArray(given) ? (given as readonly string[]) : [given as string];
     const question = { ...rest, texts, learnFromCloud, ownThreshold: threshold !== undefined };
     const onTaught = (task: string, info: TaskInfo) => this.#improver?.note(task, info);
@@ -281,8 +281,8 @@ export class Frontdesk {
   /** The responses in the order of the requests; where one fails, the others are given up. */
   decide<const Questions extends DecideQuestions>(requests: readonly DecideRequest<Questions>[], options?: DecideOptions): Promise<DecideResponse<Questions>[]>;
   async decide(given: DecideRequest | readonly DecideRequest[], options: DecideOptions = {}): Promise<DecideResponse | DecideResponse[]> {
-    const { threshold, learnFromCloud = this.#parts.learnFromCloud, tasks, signal, onProgress } = checkOptions(options);
     const sides = this.#sidesFor(options);
+    const { threshold, learnFromCloud = this.#parts.learnFromCloud, tasks, signal, onProgress } = options;
     const requests = (Array.isArray(given) ? (given as readonly DecideRequest[]) : [given as DecideRequest]).map(checkDecideRequest);
     const onTaught = (task: string, info: TaskInfo) => this.#improver?.note(task, info);
     const onAnswer = (answer: Classification, state: string) => {
@@ -354,7 +354,7 @@ export class Frontdesk {
   }
 
   async #complete(request: ChatCompletionRequest, options: CallOptions): Promise<ChatCompletion> {
-    const { policy, client, cloud, onSend } = this.#sidesFor(checkOptions(options));
+    const { policy, client, cloud, onSend } = this.#sidesFor(options);
     const checked = checkChatRequest(request);
     const { signal } = options;
     const run = new Run(signal, onSend);
@@ -373,7 +373,7 @@ export class Frontdesk {
   #stream(request: ChatCompletionRequest, options: CallOptions): ChatCompletionStream {
     // Checked inside a promise, so that all errors arrive the same way.
     const chunks = Promise.resolve().then(() => {
-      const sides = this.#sidesFor(checkOptions(options));
+      const sides = this.#sidesFor(options);
       return this.#chunks(checkChatRequest(request), { ...sides, signal: options.signal });
     });
     const iterate = async function* () {
@@ -417,7 +417,8 @@ export class Frontdesk {
   }
 
   /** Who may be asked in this call. A cloud that the mode forbids is not even handed on. */
-  #sidesFor({ mode: ownMode, threshold: ownThreshold, onSend = this.#parts.onSend }: CallOptions): Sides {
+  #sidesFor(options: CallOptions): Sides {
+    const { mode: ownMode, threshold: ownThreshold, onSend = this.#parts.onSend } = checkOptions(options);
     if (this.#destroyed) throw new DestroyedError('the desk was destroyed');
     const { client, cloud, ...desk } = this.#parts;
     const mode = ownMode === undefined ? desk.mode : checkMode(ownMode);
